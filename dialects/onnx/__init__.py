@@ -1,0 +1,25 @@
+"""The `onnx` dialect: ONNX operators on tensors with symbolic sizes.
+
+Comes in: a model, through `compiler.importer`. Goes out: dispatches on their way to `krnl`.
+"""
+
+from xdsl.ir import Dialect
+
+from dialects.onnx.ops import all_classes
+from dialects.onnx.types import (
+    MapType,
+    OptionalType,
+    SequenceType,
+    SparseTensorType,
+    StringType,
+    TensorEncodingAttr,
+)
+
+
+def get_dialect() -> Dialect:
+    """The dialect with every operator version (about 0.1 s: for parsing text; importing needs less)."""
+    return Dialect(
+        "onnx",
+        all_classes(),
+        [StringType, SequenceType, OptionalType, SparseTensorType, MapType, TensorEncodingAttr],
+    )

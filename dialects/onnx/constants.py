@@ -1,0 +1,147 @@
+"""Constant tensors: small ones inline in the IR, large ones in a pool beside it.
+
+The pool belongs to a `Context`: it is the resource storage of that context's builtin dialect, so that stock
+xDSL prints and parses the blobs as `dense_resource`, while our passes see numpy arrays that may be
+mapped from a file and are never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialect_interfaces.op_asm import OpAsmDialectInterface
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    Builtin,
+    BytesAttr,
+    DenseIntOrFPElementsAttr,
+    DenseResourceAttr,
+    StringAttr,
+    TensorType,
+)
+from xdsl.ir import Attribute, Dialect, SSAValue
+
+from dialects.onnx.ops import Const
+from dialects.onnx.types import dtype_of, tensor_type
+
+INLINE_ELEMENTS = 32
+"""Constants of at most this many elements stand inline in the IR."""
+
+_ALIGNMENT_HEADER = 64
+
+
+class ConstantPool(OpAsmDialectInterface):
+    """Named numpy arrays that `dense_resource` attributes refer to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def add(self, array: np.ndarray, hint: str = "constant") -> str:
+        """Keeps an array under a new name made from ``hint`` and returns the name."""
+        stem = "".join(c if c.isalnum() or c == "_" else "_" for c in hint) or "constant"
+        stem = stem if not stem[0].isdigit() else f"_{stem}"
+        name, number = stem, 0
+        while name in self.arrays or name in self._blob_storage:
+            number += 1
+            name = f"{stem}_{number}"
+        self.arrays[name] = array
+        return name
+
+    def array(self, attribute: DenseResourceAttr) -> np.ndarray:
+        """The array of a `dense_resource`. Raises KeyError when it was elided."""
+        name = attribute.resource_handle.data
+        if name not in self.arrays:
+            blob = self._blob_storage.get(name)
+            if not blob:
+                raise KeyError(f"constant '{name}' is elided in this text")
+            kind = attribute.type
+            assert isinstance(kind, TensorType)
+            data = bytes.fromhex(blob[2:])[4:]
+            self.arrays[name] = np.frombuffer(data, dtype_of(kind)).reshape(kind.get_shape())
+        return self.arrays[name]
+
+    def lookup(self, key: str) -> str | None:
+        """The blob's text: `0x`, its alignment as 4 bytes, its bytes."""
+        if key in self.arrays:
+            array = np.ascontiguousarray(self.arrays[key])
+            return "0x" + _ALIGNMENT_HEADER.to_bytes(4, "little").hex() + array.tobytes().hex()
+        return super().lookup(key)
+
+    def build_resources(self, keys: Iterable[str]) -> dict[str, str]:
+        """Text of the blobs with these names, for printing."""
+        return {key: text for key in keys if (text := self.lookup(key))}
+
+
+def builtin_with_pool() -> Dialect:
+    """A builtin dialect of its own, whose resources are a fresh `ConstantPool`."""
+    return Dialect("builtin", list(Builtin.operations), list(Builtin.attributes), [ConstantPool()])
+
+
+def pool_of(ctx: Context) -> ConstantPool:
+    """The constant pool of a context; a stock context gets one on first use."""
+    builtin = ctx.get_dialect("builtin")
+    if pool := builtin.get_interface(ConstantPool):
+        return pool
+    fresh = builtin_with_pool()
+    ctx._loaded_dialects["builtin"] = fresh
+    pool = fresh.get_interface(ConstantPool)
+    assert pool is not None
+    if stock := builtin.get_interface(OpAsmDialectInterface):
+        pool._blob_storage = stock._blob_storage
+    return pool
+
+
+def dense_attribute(array: np.ndarray, pool: ConstantPool, hint: str = "constant") -> Attribute:
+    """The attribute that holds an array: strings, inline dense, or a resource in the pool."""
+    if array.dtype.kind in "USO":
+        return ArrayAttr([StringAttr(_text(entry)) for entry in array.reshape(-1)])
+    kind = tensor_type(array.dtype, array.shape)
+    assert isinstance(kind, TensorType)
+    if array.size <= INLINE_ELEMENTS and array.dtype.kind != "c" and _plain(array):
+        data = np.ascontiguousarray(array)
+        return DenseIntOrFPElementsAttr(kind, BytesAttr(data.tobytes()))
+    return DenseResourceAttr.from_params(pool.add(array, hint), kind)
+
+
+def _plain(array: np.ndarray) -> bool:
+    """Whether xDSL prints such data so that it parses back (not inf, NaN, or sub-byte)."""
+    if array.dtype.kind in "iub":
+        return True
+    return array.dtype.kind == "f" and bool(np.isfinite(array).all())
+
+
+def _text(entry: Any) -> str:
+    return entry.decode("utf-8", "surrogateescape") if isinstance(entry, bytes) else str(entry)
+
+
+def array_of(attribute: Attribute, kind: Attribute, pool: ConstantPool) -> np.ndarray:
+    """The array that a `Const`'s value attribute holds."""
+    if isinstance(attribute, DenseResourceAttr):
+        return pool.array(attribute)
+    shape = kind.get_shape() if isinstance(kind, TensorType) else ()
+    if isinstance(attribute, ArrayAttr):
+        strings = [entry.data for entry in attribute]
+        return np.array(strings, dtype=object).reshape(shape)
+    assert isinstance(attribute, DenseIntOrFPElementsAttr)
+    dtype = dtype_of(attribute.type)
+    data = np.frombuffer(attribute.data.data, dtype)
+    size = int(np.prod(shape))
+    return (np.repeat(data, size) if data.size == 1 != size else data).reshape(shape)
+
+
+def constant_of(value: SSAValue, pool: ConstantPool) -> np.ndarray | None:
+    """The array a value is known to be, or None when no `onnx.Const` defines it."""
+    owner = value.owner
+    return array_of(owner.value, value.type, pool) if isinstance(owner, Const) else None
+
+
+def make_const(array: np.ndarray, pool: ConstantPool, hint: str = "constant") -> Const:
+    """An `onnx.Const` operation with this array (kept, not copied, when large)."""
+    kind = tensor_type(array.dtype, array.shape)
+    return Const.create(
+        result_types=[kind], properties={"value": dense_attribute(array, pool, hint)}
+    )

@@ -1,0 +1,358 @@
+"""Symbolic tensor sizes: integers, or polynomials over symbols and a few integer functions.
+
+    dim  ::= integer | expression
+    expression in Python syntax: `2*batch + 1`, `(h - 1) // 2 + 1`, `h % 8`, `max(a, b)`, `min(a, b)`
+
+An expression is kept as a sum of monomials, so `h + h`, `2*h` and `h*2` are one value. A symbol stands for
+a size, hence is not negative; `//` and `%` have Python's (floor) meaning. Arithmetic on plain ints stays
+plain ints: `Dim` is `int | DimExpr`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from math import gcd
+from typing import TypeAlias, Union
+
+Dim: TypeAlias = Union[int, "DimExpr"]
+
+_FUNCTIONS: dict[str, Callable[[int, int], int]] = {
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "max": max,
+    "min": min,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """An unknown size, by name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """`lhs // rhs`, `lhs % rhs`, `max(lhs, rhs)` or `min(lhs, rhs)` that could not be simplified."""
+
+    kind: str
+    lhs: Dim
+    rhs: Dim
+
+    def __str__(self) -> str:
+        if self.kind in ("max", "min"):
+            return f"{self.kind}({self.lhs}, {self.rhs})"
+        return f"({_grouped(self.lhs)} {self.kind} {_grouped(self.rhs)})"
+
+
+Atom: TypeAlias = Symbol | Function
+Monomial: TypeAlias = tuple[Atom, ...]
+
+
+def _grouped(dim: Dim) -> str:
+    text = str(dim)
+    return text if isinstance(dim, int) or text.isidentifier() else f"({text})"
+
+
+@dataclass(frozen=True)
+class DimExpr:
+    """A symbolic size: ``terms`` maps a product of atoms (sorted by text) to its coefficient."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _text(self) -> str:
+        parts = []
+        for monomial, coefficient in self.terms:
+            product = "*".join(str(atom) for atom in monomial)
+            if not monomial:
+                part = str(abs(coefficient))
+            else:
+                part = product if abs(coefficient) == 1 else f"{abs(coefficient)}*{product}"
+            sign = "-" if coefficient < 0 else "+"
+            parts.append(f" {sign} {part}" if parts else ("-" + part if coefficient < 0 else part))
+        return "".join(parts)
+
+    def __str__(self) -> str:
+        return self._text
+
+    __repr__ = __str__
+
+    def __add__(self, other: Dim) -> Dim:
+        return _from_terms(_sum(_terms(self), _terms(other)))
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Dim:
+        return self * -1
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + other * -1
+
+    def __rsub__(self, other: Dim) -> Dim:
+        return self * -1 + other
+
+    def __mul__(self, other: Dim) -> Dim:
+        product: dict[Monomial, int] = {}
+        for left, a in _terms(self).items():
+            for right, b in _terms(other).items():
+                key = tuple(sorted(left + right, key=str))
+                product[key] = product.get(key, 0) + a * b
+        return _from_terms(product)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Dim) -> Dim:
+        return floordiv(self, other)
+
+    def __rfloordiv__(self, other: Dim) -> Dim:
+        return floordiv(other, self)
+
+    def __mod__(self, other: Dim) -> Dim:
+        return mod(self, other)
+
+    def __rmod__(self, other: Dim) -> Dim:
+        return mod(other, self)
+
+
+def symbol(name: str) -> DimExpr:
+    """The size called ``name``; characters that no identifier may have become underscores."""
+    name = re.sub(r"\W", "_", name) or "_"
+    if not name.isidentifier() or name in ("max", "min"):
+        name = "_" + name
+    return DimExpr((((Symbol(name),), 1),))
+
+
+def _terms(dim: Dim) -> dict[Monomial, int]:
+    return dict(dim.terms) if isinstance(dim, DimExpr) else ({(): int(dim)} if dim else {})
+
+
+def _sum(a: dict[Monomial, int], b: dict[Monomial, int]) -> dict[Monomial, int]:
+    for monomial, coefficient in b.items():
+        a[monomial] = a.get(monomial, 0) + coefficient
+    return a
+
+
+def _from_terms(terms: dict[Monomial, int]) -> Dim:
+    kept = {m: c for m, c in terms.items() if c}
+    if not kept:
+        return 0
+    if len(kept) == 1 and () in kept:
+        return kept[()]
+    # Symbols first, higher degree first, the constant last: `2*h*w + h + 1`.
+    return DimExpr(tuple(sorted(kept.items(), key=lambda t: (-len(t[0]), [str(a) for a in t[0]]))))
+
+
+def _function(kind: str, lhs: Dim, rhs: Dim) -> Dim:
+    return DimExpr((((Function(kind, lhs, rhs),), 1),))
+
+
+def exact_quotient(lhs: Dim, rhs: Dim) -> Dim | None:
+    """``lhs / rhs`` when the polynomial division leaves no remainder (rhs a single term), else None."""
+    if isinstance(rhs, int) and isinstance(lhs, int):
+        return lhs // rhs if rhs and lhs % rhs == 0 else None
+    divisor = _terms(rhs)
+    if lhs == rhs and divisor:
+        return 1
+    if len(divisor) != 1:
+        return None
+    ((by, coefficient),) = divisor.items()
+    quotient: dict[Monomial, int] = {}
+    for monomial, c in _terms(lhs).items():
+        rest = list(monomial)
+        for atom in by:
+            if atom not in rest:
+                return None
+            rest.remove(atom)
+        if c % coefficient:
+            return None
+        quotient[tuple(rest)] = c // coefficient
+    return _from_terms(quotient)
+
+
+def floordiv(lhs: Dim, rhs: Dim) -> Dim:
+    """Floor division. Raises ZeroDivisionError for a divisor that is the number 0."""
+    if isinstance(rhs, int):
+        if rhs == 0:
+            raise ZeroDivisionError("size divided by zero")
+        if isinstance(lhs, int):
+            return lhs // rhs
+        if rhs > 0:
+            whole = {m: c - c % rhs for m, c in lhs.terms if c - c % rhs}
+            rest = _from_terms({m: c % rhs for m, c in lhs.terms})
+            if whole:
+                exact = _from_terms({m: c // rhs for m, c in whole.items()})
+                return exact + floordiv(rest, rhs)
+            low, high = bounds(rest)
+            if low is not None and high is not None and low >= 0 and high < rhs:
+                return 0
+            common = gcd(rhs, *(c for m, c in _terms(rest).items() if m))
+            if common > 1:
+                reduced = _from_terms({m: c // common for m, c in _terms(rest).items()})
+                return floordiv(reduced, rhs // common)
+    quotient = exact_quotient(lhs, rhs)
+    return _function("//", lhs, rhs) if quotient is None else quotient
+
+
+def ceildiv(lhs: Dim, rhs: Dim) -> Dim:
+    """Division rounded up."""
+    return -floordiv(-lhs, rhs) if isinstance(lhs, int) else floordiv(lhs + rhs - 1, rhs)
+
+
+def mod(lhs: Dim, rhs: Dim) -> Dim:
+    """Remainder with the divisor's sign, as Python's."""
+    if isinstance(lhs, int) and isinstance(rhs, int):
+        return lhs % rhs
+    if exact_quotient(lhs, rhs) is not None:
+        return 0
+    if isinstance(rhs, int) and rhs > 0:
+        lhs = _from_terms({m: c % rhs for m, c in _terms(lhs).items()})
+        if isinstance(lhs, int):
+            return lhs % rhs
+    return _function("%", lhs, rhs)
+
+
+def maximum(lhs: Dim, rhs: Dim) -> Dim:
+    """The larger of two sizes, decided where their difference has a known sign."""
+    return _select("max", lhs, rhs)
+
+
+def minimum(lhs: Dim, rhs: Dim) -> Dim:
+    """The smaller of two sizes, decided where their difference has a known sign."""
+    return _select("min", lhs, rhs)
+
+
+def _select(kind: str, lhs: Dim, rhs: Dim) -> Dim:
+    low, high = bounds(lhs - rhs)
+    if low is not None and low >= 0:
+        return lhs if kind == "max" else rhs
+    if high is not None and high <= 0:
+        return rhs if kind == "max" else lhs
+    return _function(kind, *sorted((lhs, rhs), key=str))
+
+
+@cache
+def bounds(dim: Dim) -> tuple[int | None, int | None]:
+    """A lower and an upper bound, None where there is none; symbols are at least 0."""
+    if isinstance(dim, int):
+        return dim, dim
+    low: int | None = 0
+    high: int | None = 0
+    for monomial, c in dim.terms:
+        term_low, term_high = (1, 1)
+        for atom in monomial:
+            atom_low, atom_high = _atom_bounds(atom)
+            if atom_low is None or atom_low < 0:
+                return None, None
+            term_low *= atom_low
+            term_high = None if term_high is None or atom_high is None else term_high * atom_high
+        ends = (term_low, term_high) if c > 0 else (term_high, term_low)
+        low = None if low is None or ends[0] is None else low + c * ends[0]
+        high = None if high is None or ends[1] is None else high + c * ends[1]
+    return low, high
+
+
+def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
+    if isinstance(atom, Symbol):
+        return 0, None
+    (a, b), (c, d) = bounds(atom.lhs), bounds(atom.rhs)
+    if atom.kind == "max":
+        low = max((x for x in (a, c) if x is not None), default=None)
+        return low, None if b is None or d is None else max(b, d)
+    if atom.kind == "min":
+        high = min((x for x in (b, d) if x is not None), default=None)
+        return None if a is None or c is None else min(a, c), high
+    if atom.kind == "%":
+        return (0, None if d is None else d - 1) if c is not None and c > 0 else (None, None)
+    if c is None or c <= 0:
+        return (0, None) if a is not None and a >= 0 and c is not None and c >= 0 else (None, None)
+    low = None if a is None else (a // c if a < 0 else (a // d if d else 0))
+    return low, None if b is None else (b // c if b >= 0 else (b // d if d else 0))
+
+
+def symbols_of(dim: Dim) -> frozenset[str]:
+    """Names of the symbols that a size depends on."""
+    if isinstance(dim, int):
+        return frozenset()
+    found: set[str] = set()
+    for monomial, _ in dim.terms:
+        for atom in monomial:
+            if isinstance(atom, Symbol):
+                found.add(atom.name)
+            else:
+                found |= symbols_of(atom.lhs) | symbols_of(atom.rhs)
+    return frozenset(found)
+
+
+def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
+    """The size with symbols replaced; all known gives an int."""
+    if isinstance(dim, int):
+        return dim
+    total: Dim = 0
+    for monomial, coefficient in dim.terms:
+        product: Dim = coefficient
+        for atom in monomial:
+            product = product * _substitute_atom(atom, values)
+        total = total + product
+    return total
+
+
+def _substitute_atom(atom: Atom, values: Mapping[str, Dim]) -> Dim:
+    if isinstance(atom, Symbol):
+        value = values.get(atom.name)
+        return DimExpr((((atom,), 1),)) if value is None else value
+    lhs, rhs = substitute(atom.lhs, values), substitute(atom.rhs, values)
+    return apply_function(atom.kind, lhs, rhs)
+
+
+def apply_function(kind: str, lhs: Dim, rhs: Dim) -> Dim:
+    """`lhs kind rhs` for ``//``, ``%``, ``max``, ``min``."""
+    table = {"//": floordiv, "%": mod, "max": maximum, "min": minimum}
+    return table[kind](lhs, rhs)
+
+
+@cache
+def parse_dim(text: str) -> Dim:
+    """The size that ``str`` of one printed. Raises ValueError for anything else."""
+    try:
+        return _from_ast(ast.parse(text, mode="eval").body)
+    except SyntaxError as error:
+        raise ValueError(f"'{text}' is not a symbolic size") from error
+
+
+_BINARY: dict[type[ast.operator], Callable[[Dim, Dim], Dim]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.FloorDiv: floordiv,
+    ast.Mod: mod,
+}
+
+
+def _from_ast(node: ast.expr) -> Dim:
+    match node:
+        case ast.Constant(value=int(value)):
+            return value
+        case ast.Name(id=name):
+            return symbol(name)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_from_ast(operand)
+        case ast.BinOp(left=left, op=operator, right=right) if type(operator) in _BINARY:
+            return _BINARY[type(operator)](_from_ast(left), _from_ast(right))
+        case ast.Call(func=ast.Name(id="max" | "min" as kind), args=[left, right]):
+            return apply_function(kind, _from_ast(left), _from_ast(right))
+    raise ValueError(f"'{ast.unparse(node)}' is not a symbolic size")

@@ -1,0 +1,293 @@
+"""One operation class for every operator version that `onnx.defs` knows, made on demand.
+
+    onnx.Conv.v22            ai.onnx            Conv, since_version 22
+    onnx.ml.Scaler.v1        ai.onnx.ml
+    onnx.preview.X.v1        ai.onnx.preview
+    onnx.training.Adam.v1    ai.onnx.preview.training
+    onnx.Custom              any other domain; keeps domain, op_type and version
+    onnx.Const               a constant tensor, `value` dense or dense_resource
+    onnx.NoValue             an absent optional input
+    onnx.Yield               end of a subgraph
+
+Every formal input that is not variadic has an operand (`onnx.NoValue`'s result when absent), every formal
+output a result (type `none` when absent), every attribute a property under its ONNX name, every
+subgraph attribute a region in the schema's order of names. The typed view of these classes is `ops.pyi`,
+written by `python -m dialects.onnx.stub`.
+"""
+
+from __future__ import annotations
+
+import keyword
+from functools import cache
+from typing import Any, ClassVar
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DenseArrayBase,
+    FloatAttr,
+    IntegerAttr,
+    StringAttr,
+)
+from xdsl.ir import Attribute, Operation
+from xdsl.irdl import (
+    AnyAttr,
+    IRDLOperation,
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+    var_result_def,
+)
+from xdsl.traits import IsTerminator, Pure
+
+import onnx
+import onnx.defs
+from onnx.helper import get_attribute_value
+
+DOMAIN_PREFIX = {
+    "": "",
+    "ai.onnx": "",
+    "ai.onnx.ml": "ml.",
+    "ai.onnx.preview": "preview.",
+    "ai.onnx.preview.training": "training.",
+}
+"""ONNX's own domains and what stands before the operator's name in ours."""
+
+_IMPURE = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli"}
+_IMPURE |= {"Multinomial", "Dropout"}
+
+AttrType = onnx.defs.OpSchema.AttrType
+Variadic = onnx.defs.OpSchema.FormalParameterOption.Variadic
+
+
+def python_value(attribute: Attribute) -> Any:
+    """A property as the Python value ONNX means: int, float, str, tuple, array, or the attribute."""
+    match attribute:
+        case IntegerAttr() | FloatAttr():
+            return attribute.value.data
+        case StringAttr():
+            return attribute.data
+        case DenseArrayBase():
+            return tuple(attribute.get_values())
+        case ArrayAttr():
+            return tuple(python_value(entry) for entry in attribute)
+        case _:
+            return attribute
+
+
+class OnnxOp(IRDLOperation):
+    """Base of all operations that stand for an ONNX node."""
+
+    DOMAIN: ClassVar[str] = ""
+    OP_TYPE: ClassVar[str] = ""
+    SINCE: ClassVar[int] = 1
+    SCHEMA: ClassVar[onnx.defs.OpSchema | None] = None
+    INPUTS: ClassVar[tuple[str, ...]] = ()
+    OUTPUTS: ClassVar[tuple[str, ...]] = ()
+    DEFAULTS: ClassVar[dict[str, Any]] = {}
+
+    def get(self, name: str) -> Any:
+        """The Python value of attribute ``name``, else the schema's default, else None."""
+        attribute = self.properties.get(name)
+        return self.DEFAULTS.get(name) if attribute is None else python_value(attribute)
+
+    @property
+    def node_name(self) -> str:
+        """The ONNX node's name, from the location."""
+        from dialects.onnx.locations import node_of
+
+        return node_of(self.location).name
+
+
+@irdl_op_definition
+class NoValue(IRDLOperation):
+    """Stands for an absent optional input."""
+
+    name = "onnx.NoValue"
+    result = result_def()
+    traits = traits_def(Pure())
+
+
+@irdl_op_definition
+class Const(IRDLOperation):
+    """A constant tensor: an initializer or a folded value.
+
+    ``value`` is a dense attribute (small), a `dense_resource` (large, kept in the context's
+    constant pool), or an array of strings.
+    """
+
+    name = "onnx.Const"
+    value = prop_def(AnyAttr())
+    result = result_def()
+    traits = traits_def(Pure())
+
+
+@irdl_op_definition
+class Yield(IRDLOperation):
+    """Ends a subgraph and gives its outputs."""
+
+    name = "onnx.Yield"
+    values = var_operand_def()
+    traits = traits_def(IsTerminator())
+
+
+@irdl_op_definition
+class Custom(OnnxOp):
+    """A node of a domain that is not ONNX's own; attributes stand in ``attributes``."""
+
+    name = "onnx.Custom"
+    domain = prop_def(StringAttr)
+    op_type = prop_def(StringAttr)
+    since = prop_def(IntegerAttr)
+    inputs = var_operand_def()
+    outputs = var_result_def()
+
+    def get(self, name: str) -> Any:
+        """The Python value of node attribute ``name``, or None."""
+        attribute = self.attributes.get(name)
+        return None if attribute is None else python_value(attribute)
+
+
+def _default(attribute: onnx.defs.OpSchema.Attribute) -> Any:
+    value = attribute.default_value
+    if not value.type:
+        return None
+    decoded = get_attribute_value(value)
+    if isinstance(decoded, bytes):
+        return decoded.decode()
+    if isinstance(decoded, list):
+        return tuple(v.decode() if isinstance(v, bytes) else v for v in decoded)
+    return decoded
+
+
+class _Names:
+    """Python field names that do not collide with Operation's own, keywords, or each other."""
+
+    def __init__(self) -> None:
+        self.taken = {n for n in dir(IRDLOperation) if not n.startswith("__")} | {
+            "get",
+            "node_name",
+        }
+        self.taken |= {"DOMAIN", "OP_TYPE", "SINCE", "SCHEMA", "INPUTS", "OUTPUTS", "DEFAULTS"}
+
+    def field(self, name: str, suffix: str) -> str:
+        name = "".join(c if c.isidentifier() or c.isdigit() else "_" for c in name).rstrip("_")
+        if keyword.iskeyword(name) or name in self.taken:
+            name += suffix
+        self.taken.add(name)
+        return name
+
+
+def op_name(domain: str, op_type: str, since: int) -> str:
+    """The dialect's name of an operator version, ``onnx.Conv.v22``."""
+    return f"onnx.{DOMAIN_PREFIX[domain]}{op_type}.v{since}"
+
+
+def class_fields(schema: onnx.defs.OpSchema) -> dict[str, tuple[str, str]]:
+    """Python fields of a schema's class: name -> (kind, ONNX name).
+
+    Kinds: operand, operands, result, results, property, required_property, region.
+    """
+    names, fields = _Names(), {}
+    for formal in schema.inputs:
+        kind = "operands" if formal.option == Variadic else "operand"
+        fields[names.field(formal.name, "_")] = (kind, formal.name)
+    for formal in schema.outputs:
+        kind = "results" if formal.option == Variadic else "result"
+        fields[names.field(formal.name, "_out")] = (kind, formal.name)
+    for name, attribute in sorted(schema.attributes.items()):
+        if attribute.type == AttrType.GRAPH:
+            kind = "region"
+        else:
+            kind = "required_property" if attribute.required else "property"
+        fields[names.field(name, "_attr")] = (kind, name)
+    return fields
+
+
+_DEFINITIONS = {
+    "operand": lambda _: operand_def(),
+    "operands": lambda _: var_operand_def(),
+    "result": lambda _: result_def(),
+    "results": lambda _: var_result_def(),
+    "property": lambda name: opt_prop_def(AnyAttr(), prop_name=name),
+    "required_property": lambda name: prop_def(AnyAttr(), prop_name=name),
+    "region": lambda _: region_def(),
+}
+
+
+@cache
+def class_of_schema_version(domain: str, op_type: str, since: int) -> type[OnnxOp]:
+    """The class of one operator version. Raises KeyError when onnx does not define it."""
+    schema = _schemas().get((domain, op_type, since))
+    if schema is None:
+        raise KeyError((domain, op_type, since))
+    fields = class_fields(schema)
+    body: dict[str, Any] = {
+        "name": op_name(domain, op_type, since),
+        "__doc__": f"{domain or 'ai.onnx'}.{op_type}, since version {since}.",
+        "__module__": __name__,
+        "traits": traits_def() if op_type in _IMPURE else traits_def(Pure()),
+    }
+    for field, (kind, name) in fields.items():
+        body[field] = _DEFINITIONS[kind](name)
+    made = irdl_op_definition(type(f"{op_type}_v{since}", (OnnxOp,), body))
+    made.DOMAIN, made.OP_TYPE, made.SINCE, made.SCHEMA = domain, op_type, since, schema
+    made.INPUTS = tuple(formal.name for formal in schema.inputs)
+    made.OUTPUTS = tuple(formal.name for formal in schema.outputs)
+    made.DEFAULTS = {n: _default(a) for n, a in schema.attributes.items() if a.default_value.type}
+    return made
+
+
+@cache
+def _schemas() -> dict[tuple[str, str, int], onnx.defs.OpSchema]:
+    return {
+        (schema.domain, schema.name, schema.since_version): schema
+        for schema in onnx.defs.get_all_schemas_with_history()
+    }
+
+
+@cache
+def _versions() -> dict[tuple[str, str], list[int]]:
+    versions: dict[tuple[str, str], list[int]] = {}
+    for domain, op_type, since in _schemas():
+        versions.setdefault((domain, op_type), []).append(since)
+    return versions
+
+
+def since_version(domain: str, op_type: str, opset: int) -> int | None:
+    """The newest version of an operator that ``opset`` of its domain includes, or None."""
+    known = _versions().get((domain, op_type), ())
+    return max((version for version in known if version <= opset), default=None)
+
+
+def known_operator(domain: str, op_type: str) -> bool:
+    """Whether any version of onnx.defs has this operator."""
+    return (domain, op_type) in _versions()
+
+
+def op_class(domain: str, op_type: str, opset: int) -> type[OnnxOp] | None:
+    """The class an operator has under ``opset`` of its domain, or None when it has none."""
+    domain = "" if domain == "ai.onnx" else domain
+    since = since_version(domain, op_type, opset)
+    return None if since is None else class_of_schema_version(domain, op_type, since)
+
+
+def all_classes() -> list[type[Operation]]:
+    """Every operation class of the dialect; makes those that do not stand yet."""
+    made = [class_of_schema_version(*key) for key in _schemas()]
+    return [NoValue, Const, Yield, Custom, *made]
+
+
+def __getattr__(name: str) -> type[OnnxOp]:
+    """``ops.Conv_v22`` and ``ops.ml_Scaler_v1``: the class of an operator version by name."""
+    stem, _, version = name.rpartition("_v")
+    prefix, _, op_type = stem.rpartition("_")
+    domains = {p.rstrip("."): d for d, p in DOMAIN_PREFIX.items() if d != "ai.onnx"}
+    key = (domains.get(prefix, ""), op_type if prefix in domains else stem)
+    if version.isdigit() and (*key, int(version)) in _schemas():
+        return class_of_schema_version(*key, int(version))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
