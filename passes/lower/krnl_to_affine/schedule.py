@@ -1,0 +1,139 @@
+"""Reading a schedule: which loops a nest becomes, in which order, and how each of them runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xdsl.ir import Block, Operation, SSAValue
+
+from dialects import krnl
+from runtime.errors import InvalidModelError, Place
+
+
+@dataclass(eq=False)
+class Leaf:
+    """One loop of a scheduled nest.
+
+    ``root`` is the handle that `krnl.iterate` binds. ``step`` iterations of it make one of this loop.
+    ``outer`` is the loop whose iterations this one subdivides. ``mode``: "loop", "unroll", "vector".
+    """
+
+    root: SSAValue
+    step: int = 1
+    outer: Leaf | None = None
+    mode: str = "loop"
+    lanes: int = 1
+    parallel: bool = False
+    grain: int = 1
+    inner: Leaf | None = field(default=None, repr=False)
+
+    def block(self, size: int) -> tuple[Leaf, Leaf]:
+        """This loop in steps of ``size``, and the loop inside one step."""
+        outer = Leaf(self.root, size * self.step, self.outer, parallel=self.parallel)
+        inner = Leaf(self.root, self.step, outer)
+        outer.inner, inner.inner = inner, self.inner
+        if self.inner is not None:
+            self.inner.outer = inner
+        if self.outer is not None:
+            self.outer.inner = outer
+        return outer, inner
+
+
+class Schedule:
+    """The loops that the handles of one block stand for, as schedule operations transform them."""
+
+    def __init__(self) -> None:
+        self.of_handle: dict[SSAValue, Leaf] = {}
+        self.order: list[Leaf] = []
+
+    def apply(self, op: Operation) -> None:
+        """Takes in one operation that makes or transforms handles."""
+        match op:
+            case krnl.DefineLoopsOp():
+                for handle in op.results:
+                    self.of_handle[handle] = Leaf(handle)
+                    self.order.append(self.of_handle[handle])
+            case krnl.BlockOp():
+                pair = self._split(op.handle, op.size.value.data)
+                self.of_handle[op.outer], self.of_handle[op.inner] = pair
+            case krnl.PermuteOp():
+                leaves = [self._leaf(handle) for handle in op.handles]
+                places = sorted(self.order.index(leaf) for leaf in leaves)
+                for place, leaf in zip(places, leaves, strict=True):
+                    self.order[place] = leaf
+            case krnl.UnrollOp():
+                self._leaf(op.handle).mode = "unroll"
+            case krnl.VectorizeOp():
+                lanes = op.lanes.value.data
+                _, inner = self._split(op.handle, lanes)
+                inner.mode, inner.lanes = "vector", lanes
+            case krnl.TensorizeOp():
+                self._leaf(op.rows).mode = "unroll"
+                columns = self._leaf(op.columns)
+                columns.mode, columns.lanes = "vector", op.lanes.value.data
+            case krnl.ParallelOp():
+                for handle in op.handles:
+                    leaf = self._leaf(handle)
+                    leaf.parallel, leaf.grain = True, op.grain.value.data
+            case _:
+                raise AssertionError(op.name)
+
+    def _leaf(self, handle: SSAValue) -> Leaf:
+        leaf = self.of_handle.get(handle)
+        if leaf is None or leaf not in self.order:
+            raise _invalid("a loop handle is used after krnl.block or krnl.vectorize replaced it")
+        return leaf
+
+    def _split(self, handle: SSAValue, size: int) -> tuple[Leaf, Leaf]:
+        leaf = self._leaf(handle)
+        pair = leaf.block(size)
+        place = self.order.index(leaf)
+        self.order[place : place + 1] = pair
+        return pair
+
+    def nest(self, op: krnl.IterateOp) -> list[Leaf]:
+        """The loops of a nest, outermost first. Raises InvalidModelError for an impossible order."""
+        leaves = [leaf for leaf in self.order if leaf.root in op.loops]
+        if len({leaf.root for leaf in leaves}) != len(op.loops):
+            raise _invalid("krnl.iterate binds a handle that krnl.define_loops did not make here")
+        _check(leaves, bool(op.inits))
+        return leaves
+
+
+def _check(leaves: list[Leaf], carries: bool) -> None:
+    """Says what is wrong with a schedule, before anything is built from it."""
+    modes = [leaf.mode != "loop" for leaf in leaves]
+    if sorted(modes) != modes:
+        raise _invalid("unrolled, vectorized and tensorized loops must be the innermost ones")
+    if sum(leaf.mode == "vector" for leaf in leaves) > 1:
+        raise _invalid("only one loop of a nest can run as vectors")
+    if carries and any(leaf.mode == "vector" or leaf.parallel for leaf in leaves):
+        raise _invalid("a loop that carries values cannot run as vectors or in parallel")
+    parallel = [not leaf.parallel for leaf in leaves]
+    if sorted(parallel) != parallel:
+        raise _invalid("parallel loops must be the outermost ones")
+    for place, leaf in enumerate(leaves):
+        if leaf.outer is not None and leaf.outer not in leaves[:place]:
+            raise _invalid("a block's inner loop must stand inside of its outer loop")
+        if leaf.mode != "loop" and leaf.inner is not None:
+            raise _invalid("a loop that is split further cannot be unrolled or vectorized")
+
+
+def _invalid(message: str) -> InvalidModelError:
+    return InvalidModelError(
+        message, Place(stage="krnl"), "see docs/krnl.md for what schedules may do"
+    )
+
+
+def is_schedule(op: Operation) -> bool:
+    """Whether an operation only makes or transforms loop handles."""
+    return isinstance(op, (krnl.DefineLoopsOp, *krnl.SCHEDULE_OPS))
+
+
+def schedule_of(block: Block) -> Schedule:
+    """The schedule that the operations of a block set up."""
+    schedule = Schedule()
+    for op in block.ops:
+        if is_schedule(op):
+            schedule.apply(op)
+    return schedule
