@@ -101,7 +101,6 @@ class IntReduction(IRDLOperation, ABC):
     res = result_def(T)
 
     traits = traits_def(Pure())
-    assembly_format = _CALL_FORMAT
 
 
 class FloatReduction(IRDLOperation, ABC):
