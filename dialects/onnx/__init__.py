@@ -7,12 +7,15 @@ from xdsl.ir import Dialect
 
 from dialects.onnx.ops import all_classes
 from dialects.onnx.types import (
+    AttributeRefAttr,
     MapType,
     OptionalType,
     SequenceType,
     SparseTensorType,
+    StringTensorAttr,
     StringType,
     TensorEncodingAttr,
+    UnknownType,
 )
 
 
@@ -21,5 +24,15 @@ def get_dialect() -> Dialect:
     return Dialect(
         "onnx",
         all_classes(),
-        [StringType, SequenceType, OptionalType, SparseTensorType, MapType, TensorEncodingAttr],
+        [
+            StringType,
+            SequenceType,
+            OptionalType,
+            SparseTensorType,
+            MapType,
+            UnknownType,
+            TensorEncodingAttr,
+            AttributeRefAttr,
+            StringTensorAttr,
+        ],
     )

@@ -7,8 +7,7 @@ mapped from a file and are never copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from xdsl.context import Context
@@ -19,13 +18,12 @@ from xdsl.dialects.builtin import (
     BytesAttr,
     DenseIntOrFPElementsAttr,
     DenseResourceAttr,
-    StringAttr,
     TensorType,
 )
 from xdsl.ir import Attribute, Dialect, SSAValue
 
-from dialects.onnx.ops import Const
-from dialects.onnx.types import dtype_of, tensor_type
+from dialects.onnx.ops import Const, python_value, text_attribute
+from dialects.onnx.types import AttributeRefAttr, StringTensorAttr, dtype_of, tensor_type
 
 INLINE_ELEMENTS = 32
 """Constants of at most this many elements stand inline in the IR."""
@@ -98,7 +96,7 @@ def pool_of(ctx: Context) -> ConstantPool:
 def dense_attribute(array: np.ndarray, pool: ConstantPool, hint: str = "constant") -> Attribute:
     """The attribute that holds an array: strings, inline dense, or a resource in the pool."""
     if array.dtype.kind in "USO":
-        return ArrayAttr([StringAttr(_text(entry)) for entry in array.reshape(-1)])
+        return ArrayAttr([text_attribute(entry) for entry in array.reshape(-1)])
     kind = tensor_type(array.dtype, array.shape)
     assert isinstance(kind, TensorType)
     if array.size <= INLINE_ELEMENTS and array.dtype.kind != "c" and _plain(array):
@@ -114,18 +112,17 @@ def _plain(array: np.ndarray) -> bool:
     return array.dtype.kind == "f" and bool(np.isfinite(array).all())
 
 
-def _text(entry: Any) -> str:
-    return entry.decode("utf-8", "surrogateescape") if isinstance(entry, bytes) else str(entry)
-
-
 def array_of(attribute: Attribute, kind: Attribute, pool: ConstantPool) -> np.ndarray:
     """The array that a `Const`'s value attribute holds."""
     if isinstance(attribute, DenseResourceAttr):
         return pool.array(attribute)
+    if isinstance(attribute, StringTensorAttr):
+        attribute, kind = attribute.values, attribute.type
     shape = kind.get_shape() if isinstance(kind, TensorType) else ()
     if isinstance(attribute, ArrayAttr):
-        strings = [entry.data for entry in attribute]
-        return np.array(strings, dtype=object).reshape(shape)
+        strings = np.empty(len(attribute), dtype=object)
+        strings[:] = [python_value(entry) for entry in attribute]
+        return strings.reshape(shape)
     assert isinstance(attribute, DenseIntOrFPElementsAttr)
     dtype = dtype_of(attribute.type)
     data = np.frombuffer(attribute.data.data, dtype)
@@ -139,9 +136,46 @@ def constant_of(value: SSAValue, pool: ConstantPool) -> np.ndarray | None:
     return array_of(owner.value, value.type, pool) if isinstance(owner, Const) else None
 
 
+_FIELD_DTYPES = {
+    "value_int": np.int64,
+    "value_ints": np.int64,
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_string": np.object_,
+    "value_strings": np.object_,
+}
+
+
+def constant_node(
+    properties: Mapping[str, Attribute], pool: ConstantPool, hint: str = "constant"
+) -> Const:
+    """The `onnx.Const` that a `Constant` node with these properties stands for.
+
+    Exactly one property is expected, none of them an `AttributeRefAttr`. Raises ValueError for
+    anything else.
+    """
+    if len(properties) != 1:
+        raise ValueError(f"a Constant has one value, not {len(properties)}: {sorted(properties)}")
+    ((field, attribute),) = properties.items()
+    if isinstance(attribute, DenseIntOrFPElementsAttr | DenseResourceAttr):
+        return Const.create(result_types=[attribute.type], properties={"value": attribute})
+    if isinstance(attribute, StringTensorAttr):
+        return make_const(array_of(attribute, attribute.type, pool), pool, hint)
+    if field not in _FIELD_DTYPES or isinstance(attribute, AttributeRefAttr):
+        raise ValueError(f"attribute '{field}' does not hold a constant")
+    return make_const(np.array(python_value(attribute), _FIELD_DTYPES[field]), pool, hint)
+
+
 def make_const(array: np.ndarray, pool: ConstantPool, hint: str = "constant") -> Const:
     """An `onnx.Const` operation with this array (kept, not copied, when large)."""
     kind = tensor_type(array.dtype, array.shape)
     return Const.create(
         result_types=[kind], properties={"value": dense_attribute(array, pool, hint)}
     )
+
+
+def single_element(op: Const) -> float | int | bool:
+    """The value of a constant of one element. Raises AssertionError for any other."""
+    value = op.value
+    assert isinstance(value, DenseIntOrFPElementsAttr)
+    return np.frombuffer(value.data.data, dtype_of(value.type))[0].item()

@@ -5,6 +5,7 @@
     onnx.preview.X.v1        ai.onnx.preview
     onnx.training.Adam.v1    ai.onnx.preview.training
     onnx.Custom              any other domain; keeps domain, op_type and version
+    onnx.Call                a call of a model-local function, a private `func.func`
     onnx.Const               a constant tensor, `value` dense or dense_resource
     onnx.NoValue             an absent optional input
     onnx.Yield               end of a subgraph
@@ -21,12 +22,17 @@ import keyword
 from functools import cache
 from typing import Any, ClassVar
 
+import onnx
+import onnx.defs
+from onnx.helper import get_attribute_value
 from xdsl.dialects.builtin import (
     ArrayAttr,
+    BytesAttr,
     DenseArrayBase,
     FloatAttr,
     IntegerAttr,
     StringAttr,
+    SymbolRefAttr,
 )
 from xdsl.ir import Attribute, Operation
 from xdsl.irdl import (
@@ -40,13 +46,10 @@ from xdsl.irdl import (
     result_def,
     traits_def,
     var_operand_def,
+    var_region_def,
     var_result_def,
 )
 from xdsl.traits import IsTerminator, Pure
-
-import onnx
-import onnx.defs
-from onnx.helper import get_attribute_value
 
 DOMAIN_PREFIX = {
     "": "",
@@ -65,18 +68,36 @@ Variadic = onnx.defs.OpSchema.FormalParameterOption.Variadic
 
 
 def python_value(attribute: Attribute) -> Any:
-    """A property as the Python value ONNX means: int, float, str, tuple, array, or the attribute."""
+    """A property as the Python value ONNX means: int, float, str, tuple, or the attribute itself.
+
+    Stock xDSL reads a string with escapes as bytes; they count as a string when they are UTF-8.
+    """
     match attribute:
         case IntegerAttr() | FloatAttr():
             return attribute.value.data
         case StringAttr():
             return attribute.data
+        case BytesAttr():
+            return _decoded(attribute.data)
         case DenseArrayBase():
             return tuple(attribute.get_values())
         case ArrayAttr():
             return tuple(python_value(entry) for entry in attribute)
         case _:
             return attribute
+
+
+def text_attribute(text: bytes | str) -> StringAttr | BytesAttr:
+    """A string of a model as an attribute; bytes that are not UTF-8 stay bytes."""
+    text = _decoded(text) if isinstance(text, bytes) else text
+    return StringAttr(text) if isinstance(text, str) else BytesAttr(text)
+
+
+def _decoded(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 class OnnxOp(IRDLOperation):
@@ -137,17 +158,41 @@ class Yield(IRDLOperation):
 
 @irdl_op_definition
 class Custom(OnnxOp):
-    """A node of a domain that is not ONNX's own; attributes stand in ``attributes``."""
+    """A node that `onnx.defs` does not know; its attributes stand in ``attributes``.
+
+    Its subgraphs are ``bodies``, in the order of ``region_names``.
+    """
 
     name = "onnx.Custom"
     domain = prop_def(StringAttr)
     op_type = prop_def(StringAttr)
     since = prop_def(IntegerAttr)
+    region_names = opt_prop_def(ArrayAttr[StringAttr])
+    inputs = var_operand_def()
+    outputs = var_result_def()
+    bodies = var_region_def()
+
+    def get(self, name: str) -> Any:
+        """The Python value of node attribute ``name``, or None."""
+        attribute = self.attributes.get(name)
+        return None if attribute is None else python_value(attribute)
+
+
+@irdl_op_definition
+class Call(OnnxOp):
+    """A call of a model-local function; the node's attributes stand in ``attributes``.
+
+    ``callee`` is a private `func.func` with an `onnx.function` attribute. Operands and results
+    are as many as the function's; absent ones are `onnx.NoValue` and type `none`.
+    """
+
+    name = "onnx.Call"
+    callee = prop_def(SymbolRefAttr)
     inputs = var_operand_def()
     outputs = var_result_def()
 
     def get(self, name: str) -> Any:
-        """The Python value of node attribute ``name``, or None."""
+        """The Python value of node attribute ``name``, or None (the default is the function's)."""
         attribute = self.attributes.get(name)
         return None if attribute is None else python_value(attribute)
 
@@ -276,10 +321,23 @@ def op_class(domain: str, op_type: str, opset: int) -> type[OnnxOp] | None:
     return None if since is None else class_of_schema_version(domain, op_type, since)
 
 
+@cache
+def resolve(domain: str, op_type: str, opset: int) -> type[OnnxOp] | None:
+    """The class that a node of a model with this opset has, or None when `onnx.defs` has none.
+
+    An operator newer than the opset, which exporters write, has its oldest version.
+    """
+    domain = "" if domain == "ai.onnx" else domain
+    if made := op_class(domain, op_type, opset):
+        return made
+    known = _versions().get((domain, op_type))
+    return class_of_schema_version(domain, op_type, min(known)) if known else None
+
+
 def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
-    return [NoValue, Const, Yield, Custom, *made]
+    return [NoValue, Const, Yield, Custom, Call, *made]
 
 
 def __getattr__(name: str) -> type[OnnxOp]:

@@ -5,6 +5,9 @@ Grammar of what is added to the builtin types:
     encoding ::= `#onnx.tensor<` `[` dim-string,* `]` `,` `array<i64` (`:` perm)? `>` `>`
     type     ::= `!onnx.string` | `!onnx.seq<` type `>` | `!onnx.opt<` type `>`
                | `!onnx.sparse<` tensor-type `>` | `!onnx.map<` type `,` type `>`
+               | `!onnx.unknown`
+    property ::= `#onnx.ref<` name-string `,` kind-string `>`
+               | `#onnx.strings<` `[` string,* `]` `,` tensor-type `>`
 """
 
 from __future__ import annotations
@@ -87,6 +90,34 @@ class MapType(ParametrizedAttribute, TypeAttribute):
 
 
 @irdl_attr_definition
+class UnknownType(ParametrizedAttribute, TypeAttribute):
+    """A value whose type shape inference has not found yet, `!onnx.unknown`."""
+
+    name = "onnx.unknown"
+
+
+@irdl_attr_definition
+class AttributeRefAttr(ParametrizedAttribute):
+    """Stands for the value of an attribute of the enclosing function, `#onnx.ref<"alpha", "FLOAT">`.
+
+    ``kind`` is the name of an `AttributeProto.AttributeType`.
+    """
+
+    name = "onnx.ref"
+    ref_name: StringAttr
+    kind: StringAttr
+
+
+@irdl_attr_definition
+class StringTensorAttr(ParametrizedAttribute):
+    """A string tensor as a node's attribute, `#onnx.strings<["a", "b"], tensor<2x!onnx.string>>`."""
+
+    name = "onnx.strings"
+    values: ArrayAttr[StringAttr]
+    type: Attribute
+
+
+@irdl_attr_definition
 class TensorEncodingAttr(ParametrizedAttribute):
     """Symbolic sizes of the dynamic dimensions, in order, and the buffer's order of axes.
 
@@ -105,6 +136,7 @@ f16 = Float16Type()
 bf16 = BFloat16Type()
 none_type = NoneType()
 string = StringType()
+unknown = UnknownType()
 
 _UNSIGNED = Signedness.UNSIGNED
 

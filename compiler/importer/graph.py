@@ -1,0 +1,404 @@
+"""From the nodes of a graph to operations, with ONNX's scoping of names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    IntegerAttr,
+    NameLoc,
+    StringAttr,
+    SymbolRefAttr,
+    UnknownLoc,
+    i64,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from compiler.importer.attributes import KIND_NAMES, AttributeReader, kind_of
+from compiler.importer.names import hint, plain_domain, text
+from compiler.importer.nodes import (
+    MAX_DEPTH,
+    Signature,
+    node_name,
+    ordered,
+    signature,
+    sources,
+)
+from compiler.importer.types import loose_type
+from dialects.onnx.constants import constant_node, make_const
+from dialects.onnx.locations import node_location
+from dialects.onnx.ops import Call, Custom, NoValue, OnnxOp, Yield, resolve
+from dialects.onnx.types import AttributeRefAttr, none_type, unknown
+from runtime.errors import InvalidModelError, UnsupportedError
+
+_GRAPH = onnx.AttributeProto.GRAPH
+
+FunctionKey = tuple[str, str, str]
+"""Domain, name and overload of a model-local function."""
+
+
+@dataclass(frozen=True)
+class FunctionInfo:
+    """What a call needs to know of a model-local function; ``required`` attributes have no default."""
+
+    symbol: str
+    inputs: int
+    outputs: int
+    attributes: frozenset[str]
+    version: int
+
+
+@dataclass
+class Scope:
+    """Names visible at a place: those of this graph so far, then the enclosing ones'."""
+
+    values: dict[str, SSAValue] = field(default_factory=dict)
+    parent: Scope | None = None
+
+    def find(self, name: str) -> SSAValue | None:
+        """The value of a name, the innermost one, or None."""
+        scope: Scope | None = self
+        while scope is not None:
+            if (value := scope.values.get(name)) is not None:
+                return value
+            scope = scope.parent
+        return None
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.find(name) is not None
+
+    def define(self, name: str, value: SSAValue, where: str) -> None:
+        """Binds a name. Raises InvalidModelError when this graph has it already."""
+        if name in self.values:
+            raise InvalidModelError(f"{where} defines '{name}' a second time")
+        self.values[name] = value
+        value.name_hint = hint(name)
+
+
+@dataclass
+class ModelContext:
+    """What all graphs of one model share."""
+
+    attributes: AttributeReader
+    functions: Mapping[FunctionKey, FunctionInfo]
+    warnings: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A graph while it is built: names in scope, declared types, prefix of names, nesting depth."""
+
+    scope: Scope
+    claimed: Mapping[str, Attribute]
+    prefix: str = ""
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class _Site:
+    """A node while it is built; ``where`` stands for it in messages."""
+
+    proto: onnx.NodeProto
+    graph: _Graph
+    name: str
+    where: str
+
+    def result_types(self, at_least: int) -> list[Attribute]:
+        """Declared types of the node's outputs, `none` for absent ones."""
+        claimed = self.graph.claimed
+        types = [claimed.get(o, unknown) if o else none_type for o in self.proto.output]
+        return types + [none_type] * (at_least - len(types))
+
+
+@dataclass
+class _Attributes:
+    """A node's attributes: those of the operator, unchecked ones, subgraphs."""
+
+    values: dict[str, Attribute] = field(default_factory=dict)
+    unchecked: dict[str, Attribute] = field(default_factory=dict)
+    graphs: dict[str, onnx.GraphProto] = field(default_factory=dict)
+
+
+class BodyBuilder:
+    """Builds the body of one function: the main graph's, or that of a model-local function.
+
+    ``opsets`` are the versions in force, the default domain written "". Only functions may refer
+    to attributes, those in ``attribute_names``.
+    """
+
+    def __init__(
+        self,
+        context: ModelContext,
+        opsets: Mapping[str, int],
+        attribute_names: frozenset[str] | None = None,
+    ) -> None:
+        self.context = context
+        self.opsets = opsets
+        self.attribute_names = attribute_names
+        self.none = NoValue.create(result_types=[none_type])
+        self.none.result.name_hint = "none"
+
+    def finish(self, block: Block) -> None:
+        """Puts the one `onnx.NoValue` at the start of the body, if something uses it."""
+        if self.none.result.first_use is None:
+            return
+        first = block.first_op
+        assert first is not None
+        block.insert_op_before(self.none, first)
+
+    def nodes(
+        self,
+        nodes: Sequence[onnx.NodeProto],
+        block: Block,
+        scope: Scope,
+        claimed: Mapping[str, Attribute],
+    ) -> None:
+        """Appends the operations of a graph's nodes; ``claimed`` are the types that it declares."""
+        self._nodes(nodes, block, _Graph(scope, claimed))
+
+    def _nodes(self, nodes: Sequence[onnx.NodeProto], block: Block, graph: _Graph) -> None:
+        for index, node in ordered(nodes, graph.scope):
+            block.add_op(self._node(node, index, graph))
+
+    def initializers(
+        self,
+        graph: onnx.GraphProto,
+        block: Block,
+        scope: Scope,
+        payloads: Mapping[int, memoryview],
+        skipped: Iterable[str] = (),
+    ) -> None:
+        """Appends a graph's initializers as constants, without the ``skipped`` names."""
+        skip, pool = set(skipped), self.context.attributes.pool
+        for name, read in self._initializer_readers(graph, payloads):
+            where = f"initializer '{name}'"
+            if not name:
+                raise InvalidModelError("an initializer has no name")
+            if name in skip:
+                continue
+            const = make_const(read(where), pool, name)
+            const.location = NameLoc(StringAttr(name), UnknownLoc())
+            scope.define(name, const.results[0], where)
+            block.add_op(const)
+
+    def _initializer_readers(
+        self, graph: onnx.GraphProto, payloads: Mapping[int, memoryview]
+    ) -> Iterator[tuple[str, Callable[[str], np.ndarray]]]:
+        tensors = self.context.attributes.tensors
+        for k, tensor in enumerate(graph.initializer):
+            yield (
+                text(tensor.name),
+                lambda where, t=tensor, k=k: tensors.array(t, where, payloads.get(k)),
+            )
+        for sparse in graph.sparse_initializer:
+            yield text(sparse.values.name), lambda where, t=sparse: tensors.dense(t, where)
+
+    def outputs(self, names: Iterable[str], scope: Scope, where: str) -> list[SSAValue]:
+        """The values of output names. Raises InvalidModelError for one that nothing defines."""
+        values: list[SSAValue] = []
+        for name in names:
+            value = scope.find(name)
+            if value is None:
+                raise InvalidModelError(f"{where} has the output '{name}', which nothing defines")
+            values.append(value)
+        return values
+
+    def _node(self, node: onnx.NodeProto, index: int, graph: _Graph) -> Operation:
+        op_type, domain = text(node.op_type), plain_domain(text(node.domain))
+        name = node_name(node, index, graph.prefix)
+        site = _Site(node, graph, name, f"node '{name}' ({domain or 'ai.onnx'}.{op_type})")
+        operands = self._operands(site)
+        function = self.context.functions.get((domain, op_type, text(node.overload)))
+        opset = self._opset(domain, site, function)
+        if function:
+            op = self._call(site, function, operands)
+        elif made := resolve(domain, op_type, opset):
+            op = self._known(site, made, operands)
+            if opset < made.SINCE:
+                self._warn_newer(made, opset)
+        else:
+            op = self._custom(site, domain, opset, operands)
+        op.location = node_location(name, op_type, domain, opset, sources(node))
+        for output, result in zip(node.output, op.results, strict=False):
+            if output:
+                graph.scope.define(text(output), result, site.where)
+        return op
+
+    def _opset(self, domain: str, site: _Site, function: FunctionInfo | None) -> int:
+        version = self.opsets.get(domain)
+        if version is not None:
+            return version
+        if function is not None:
+            return function.version
+        raise InvalidModelError(
+            f"{site.where}: the model imports no opset of '{domain or 'ai.onnx'}'"
+        )
+
+    def _warn_newer(self, made: type[OnnxOp], opset: int) -> None:
+        domain = made.DOMAIN or "ai.onnx"
+        self.context.warnings.setdefault(
+            f"the model declares opset {opset} of {domain}, but uses {made.OP_TYPE}, which "
+            f"exists since opset {made.SINCE}; taken as version {made.SINCE}"
+        )
+
+    def _operands(self, site: _Site) -> list[SSAValue]:
+        operands: list[SSAValue] = []
+        for name in site.proto.input:
+            value = site.graph.scope.find(name) if name else self.none.result
+            if value is None:
+                raise InvalidModelError(f"{site.where} uses '{name}', which nothing defines")
+            operands.append(value)
+        return operands
+
+    def _known(self, site: _Site, made: type[OnnxOp], operands: list[SSAValue]) -> Operation:
+        expected = signature(made)
+        attributes = self._attributes(site, expected)
+        for name in expected.required_attributes:
+            if name not in attributes.values and name not in attributes.graphs:
+                raise InvalidModelError(f"{site.where} lacks the attribute '{name}'")
+        if made.OP_TYPE == "Constant" and (constant := self._constant(site, attributes)):
+            return constant
+        self._complete(operands, expected, site.where)
+        given, fixed = len(site.proto.output), expected.fixed_outputs
+        if given > fixed and not expected.variadic_output:
+            raise InvalidModelError(
+                f"{site.where} has {given} outputs, at most {fixed} are allowed"
+            )
+        return made.create(
+            operands=operands,
+            result_types=site.result_types(fixed),
+            properties=attributes.values,
+            attributes=attributes.unchecked,
+            regions=[
+                self._region(attributes.graphs[key], site, key)
+                if key in attributes.graphs
+                else Region()
+                for key in expected.regions
+            ],
+        )
+
+    def _constant(self, site: _Site, attributes: _Attributes) -> Operation | None:
+        """The constant of a `Constant` node, or None when a function's attribute decides it."""
+        if any(isinstance(value, AttributeRefAttr) for value in attributes.values.values()):
+            return None
+        name = text(site.proto.output[0]) if site.proto.output else site.name
+        try:
+            return constant_node(attributes.values, self.context.attributes.pool, name)
+        except ValueError as error:
+            raise InvalidModelError(f"{site.where}: {error}") from error
+
+    def _complete(self, operands: list[SSAValue], expected: Signature, where: str) -> None:
+        """Checks the number of inputs and appends the absent ones."""
+        given, fixed = len(operands), expected.fixed_inputs
+        if given > fixed and not expected.variadic_input:
+            raise InvalidModelError(f"{where} has {given} inputs, at most {fixed} are allowed")
+        operands.extend([self.none.result] * (fixed - given))
+        for position, required in enumerate(expected.required):
+            if required and operands[position] is self.none.result:
+                raise InvalidModelError(f"{where} lacks the input '{expected.inputs[position]}'")
+        if given < expected.min_inputs:
+            raise InvalidModelError(
+                f"{where} has {given} inputs, at least {expected.min_inputs} are needed"
+            )
+
+    def _attributes(self, site: _Site, expected: Signature | None = None) -> _Attributes:
+        """Reads a node's attributes; with a signature, names and kinds are checked."""
+        result = _Attributes()
+        for proto in site.proto.attribute:
+            name, kind = text(proto.name), kind_of(proto)
+            where = f"{site.where}: attribute '{name}'"
+            if name in result.values or name in result.graphs:
+                raise InvalidModelError(f"{where} is given twice")
+            checked = expected is None or name in expected.kinds
+            if not checked and not name.startswith("__"):
+                raise InvalidModelError(f"{where} is not one of this operator's")
+            if expected and checked and kind != expected.kinds[name]:
+                raise InvalidModelError(
+                    f"{where} is of kind {KIND_NAMES.get(kind, kind)}, not "
+                    f"{KIND_NAMES[expected.kinds[name]]}"
+                )
+            if kind == _GRAPH and not proto.ref_attr_name:
+                result.graphs[name] = proto.g
+            else:
+                values = result.values if checked else result.unchecked
+                values[name] = self._attribute(proto, where)
+        return result
+
+    def _attribute(self, proto: onnx.AttributeProto, where: str) -> Attribute:
+        if proto.ref_attr_name:
+            if self.attribute_names is None:
+                raise InvalidModelError(f"{where} refers to a function's attribute outside of one")
+            if proto.ref_attr_name not in self.attribute_names:
+                raise InvalidModelError(
+                    f"{where} refers to '{proto.ref_attr_name}', which the function does not have"
+                )
+            if kind_of(proto) == _GRAPH:
+                raise UnsupportedError(f"{where} refers to a subgraph of the function's caller")
+        return self.context.attributes.value(proto, where)
+
+    def _custom(self, site: _Site, domain: str, opset: int, operands: list[SSAValue]) -> Operation:
+        attributes = self._attributes(site)
+        properties: dict[str, Attribute] = {
+            "domain": StringAttr(domain),
+            "op_type": StringAttr(text(site.proto.op_type)),
+            "since": IntegerAttr(opset, i64),
+        }
+        if attributes.graphs:
+            properties["region_names"] = ArrayAttr(StringAttr(name) for name in attributes.graphs)
+        return Custom.create(
+            operands=operands,
+            result_types=site.result_types(0),
+            properties=properties,
+            attributes=attributes.values,
+            regions=[self._region(graph, site, key) for key, graph in attributes.graphs.items()],
+        )
+
+    def _call(self, site: _Site, function: FunctionInfo, operands: list[SSAValue]) -> Operation:
+        attributes = self._attributes(site)
+        if attributes.graphs:
+            raise UnsupportedError(f"{site.where} passes a subgraph to a function")
+        for name in attributes.values.keys() - function.attributes:
+            raise InvalidModelError(f"{site.where}: the function has no attribute '{name}'")
+        for kind, given, known in (
+            ("inputs", len(operands), function.inputs),
+            ("outputs", len(site.proto.output), function.outputs),
+        ):
+            if given > known:
+                raise InvalidModelError(f"{site.where} has {given} {kind}, the function {known}")
+        operands.extend([self.none.result] * (function.inputs - len(operands)))
+        return Call.create(
+            operands=operands,
+            result_types=site.result_types(function.outputs),
+            properties={"callee": SymbolRefAttr(function.symbol)},
+            attributes=attributes.values,
+        )
+
+    def _region(self, graph: onnx.GraphProto, site: _Site, key: str) -> Region:
+        where, depth = f"{site.where}.{key}", site.graph.depth + 1
+        if depth > MAX_DEPTH:
+            raise UnsupportedError(f"subgraphs are nested more than {MAX_DEPTH} deep")
+        claimed = claimed_types(graph)
+        names = [text(value.name) for value in graph.input]
+        block = Block(arg_types=[claimed.get(name, unknown) for name in names])
+        scope = Scope(parent=site.graph.scope)
+        for name, argument in zip(names, block.args, strict=True):
+            scope.define(name, argument, where)
+        # A subgraph's inputs are always passed, so defaults for them are never used.
+        self.initializers(graph, block, scope, {}, skipped=names)
+        self._nodes(graph.node, block, _Graph(scope, claimed, f"{site.name}/", depth))
+        outputs = [text(value.name) for value in graph.output]
+        block.add_op(Yield.create(operands=self.outputs(outputs, scope, where)))
+        return Region(block)
+
+
+def claimed_types(graph: onnx.GraphProto | onnx.FunctionProto) -> dict[str, Attribute]:
+    """Types that a graph declares for its values, by name, sizes left out."""
+    declared = list(graph.value_info)
+    if isinstance(graph, onnx.GraphProto):
+        declared += [*graph.input, *graph.output]
+    types = ((text(v.name), loose_type(v.type, f"value '{v.name}'")) for v in declared)
+    return {name: kind for name, kind in types if kind is not unknown}
