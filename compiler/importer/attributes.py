@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatAttr, IntegerAttr, i64
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, FloatAttr, IntegerAttr, StringAttr, i64
 from xdsl.ir import Attribute
 
 from compiler.importer.names import text
@@ -38,7 +38,7 @@ _FIELDS = {
 
 
 def kind_of(proto: onnx.AttributeProto) -> int:
-    """The attribute's kind; old models leave it out, then it is that of the one field that is set."""
+    """The attribute's kind; where an old model leaves it out, that of the field that is set."""
     if proto.type:
         return proto.type
     present = {field.name for field, _ in proto.ListFields()}
@@ -55,12 +55,12 @@ class AttributeReader:
     def value(self, proto: onnx.AttributeProto, where: str) -> Attribute:
         """The attribute's value; a reference to a function's attribute is an `AttributeRefAttr`.
 
-        Raises UnsupportedError for kinds that no operation has (graphs are regions, not attributes).
+        Raises UnsupportedError for kinds that no operation has; graphs are regions.
         """
         kind = kind_of(proto)
         if proto.ref_attr_name:
-            name = text_attribute(text(proto.ref_attr_name))
-            return AttributeRefAttr(name, text_attribute(KIND_NAMES.get(kind, "UNDEFINED")))
+            name = StringAttr(text(proto.ref_attr_name))
+            return AttributeRefAttr(name, StringAttr(KIND_NAMES.get(kind, "UNDEFINED")))
         read = _READERS.get(kind)
         if read is None:
             raise UnsupportedError(

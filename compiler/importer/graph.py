@@ -43,7 +43,7 @@ FunctionKey = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class FunctionInfo:
-    """What a call needs to know of a model-local function; ``required`` attributes have no default."""
+    """What a call needs to know of a model-local function; ``version`` is its domain's."""
 
     symbol: str
     inputs: int

@@ -1,4 +1,4 @@
-"""`import_model`: the whole way from a source to a module; see the package's docstring for the form."""
+"""`import_model`: the whole way from a source to a module of the form the package describes."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ _NO_DIMS: Mapping[str, int] = {}
 def import_model(source: Source, ctx: Context, *, dims: Mapping[str, int] = _NO_DIMS) -> ModuleOp:
     """The module of an ONNX model: a path, bytes, or a `ModelProto`.
 
-    Files may be protobuf (any suffix), `.onnxtxt`, `.textproto` or `.json`. ``dims`` fixes symbolic sizes of
-    the inputs by name. Large constants go to the pool of ``ctx`` and stay mapped from the file.
+    Files may be protobuf (any suffix), `.onnxtxt`, `.textproto` or `.json`. ``dims`` fixes
+    symbolic sizes of the inputs by name. Large constants go to the pool of ``ctx`` and stay
+    mapped from the file.
 
-    Raises InvalidModelError for a broken model, UnsupportedError for one that needs something unknown,
-    InputError for ``dims`` that do not fit. Oddities that are accepted are warned of.
+    Raises InvalidModelError for a broken model, UnsupportedError for one that needs something
+    unknown, InputError for ``dims`` that do not fit. Oddities that are accepted are warned of.
     """
     model = read_model(source)
     try:

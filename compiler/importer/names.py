@@ -6,6 +6,7 @@ import re
 
 from runtime.errors import InvalidModelError
 
+_NUMBERS = re.compile(r"(_\d+)+$")
 _NOT_HINT = re.compile(r"[^A-Za-z0-9_$.-]")
 
 
@@ -20,8 +21,8 @@ def text(value: str | bytes) -> str:
 
 
 def hint(name: str) -> str:
-    """A value's name as xDSL allows it in SSA names."""
-    name = _NOT_HINT.sub("_", name)
+    """A value's name as xDSL allows it in SSA names: without numbers at the end, which it adds."""
+    name = _NUMBERS.sub("", _NOT_HINT.sub("_", name))
     return name if name[:1].isalpha() or name[:1] in ("_", "$", ".", "-") else f"_{name}"
 
 

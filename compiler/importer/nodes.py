@@ -29,8 +29,9 @@ _MAX_FRAMES = 8
 class Signature:
     """A schema as the importer needs it.
 
-    ``fixed_inputs`` and ``fixed_outputs`` count the formals that are not variadic; ``kinds`` maps attribute
-    names to `AttributeProto` kinds; ``regions`` are the subgraphs among them, in the dialect's order.
+    ``fixed_inputs`` and ``fixed_outputs`` count the formals that are not variadic; ``kinds`` maps
+    attribute names to `AttributeProto` kinds; ``regions`` are the subgraphs among them, in the
+    dialect's order.
     """
 
     inputs: tuple[str, ...]
@@ -103,8 +104,8 @@ def ordered(
 ) -> list[tuple[int, onnx.NodeProto]]:
     """The nodes with their positions, each after those that define what it uses.
 
-    ONNX asks for that order; files that lack it are sorted. ``visible`` are the names defined outside. Raises
-    InvalidModelError for names that nothing defines and for cycles.
+    ONNX asks for that order; files that lack it are sorted. ``visible`` are the names defined
+    outside. Raises InvalidModelError for names that nothing defines and for cycles.
     """
     needs = [used_names(node) for node in nodes]
     defined: set[str] = set()
@@ -173,7 +174,7 @@ def describe(node: onnx.NodeProto, index: int) -> str:
 def sources(node: onnx.NodeProto) -> tuple[tuple[str, int], ...]:
     """The exporter's stack trace as (file, line) pairs, innermost first.
 
-    torch's exporters write it to the node's metadata, the older one (TorchScript) to its doc string.
+    torch's exporter writes it to the node's metadata, the older one to its doc string.
     """
     for entry in node.metadata_props:
         if entry.key in _STACK_TRACES:

@@ -1,8 +1,9 @@
 """From a path, bytes or a `ModelProto` to a `ModelProto` whose large tensors are not copied.
 
-A protobuf message in Python hands out its `bytes` fields as copies. So of a large file, which is mapped, the raw
-data of the main graph's initializers is cut out before protobuf parses the rest, and stays a view
-(`ModelSource.payloads`). The wire format is that of https://protobuf.dev/programming-guides/encoding.
+A protobuf message in Python hands out its `bytes` fields as copies. So of a large file, which is
+mapped, the raw data of the main graph's initializers is cut out before protobuf parses the rest,
+and stays a view (`ModelSource.payloads`). The wire format is that of
+https://protobuf.dev/programming-guides/encoding.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 class ModelSource:
     """A parsed model and where its data lie.
 
-    ``payloads`` has the raw data of initializer ``k`` of the main graph where it was cut out of the proto;
-    ``folder`` is None when the model did not come from a file; ``label`` names it in messages.
+    ``payloads`` has the raw data of initializer ``k`` of the main graph where it was cut out of
+    the proto; ``folder`` is None when the model did not come from a file; ``label`` names it in
+    messages.
     """
 
     proto: onnx.ModelProto
@@ -113,7 +115,7 @@ def _checked(source: ModelSource) -> ModelSource:
 
 
 def split_payloads(data: memoryview) -> tuple[bytes | None, dict[int, memoryview]]:
-    """A serialized model without the raw data of its large initializers, and those data by position.
+    """A serialized model without its large initializers' raw data, and those data by position.
 
     Gives (None, {}) for bytes that are malformed or have an unusual layout: protobuf judges those.
     """

@@ -195,7 +195,8 @@ def from_raw(data: memoryview, kind: int, shape: tuple[int, ...], where: str) ->
     size = _raw_bytes(kind, dtype, count)
     if data.nbytes != size:
         raise InvalidModelError(
-            f"{where}: shape {list(shape)} of {dtype} needs {size} bytes, the data has {data.nbytes}"
+            f"{where}: shape {list(shape)} of {dtype} needs {size} bytes, its data has "
+            f"{data.nbytes}"
         )
     if count == 0:
         return np.zeros(shape, dtype)

@@ -29,14 +29,13 @@ _MAX_EXPRESSION = 100
 _MAX_NESTING = 16
 _MAX_ELEMENTS = 1 << 46
 
-Dimension = onnx.TensorShapeProto.Dimension
-
 
 class Symbols:
     """The symbolic sizes of a model: which symbol stands for which text.
 
-    Texts that are identifiers are symbols of that name; expressions over symbols that occur alone in some input stay
-    expressions; any other text is an opaque symbol of its own. ``fixed`` replaces symbols by sizes.
+    Texts that are identifiers are symbols of that name; expressions over symbols that occur alone
+    in some input stay expressions; any other text is an opaque symbol of its own. ``fixed``
+    replaces symbols by sizes.
     """
 
     def __init__(self, fixed: Mapping[str, int]) -> None:
@@ -215,7 +214,9 @@ def _tensor(
     return tensor_type(element, dims)
 
 
-def _dim(dim: Dimension, name: str, axis: int, symbols: Symbols, least: int) -> Dim:
+def _dim(
+    dim: onnx.TensorShapeProto.Dimension, name: str, axis: int, symbols: Symbols, least: int
+) -> Dim:
     if dim.dim_param:
         return symbols.named(text(dim.dim_param))
     if dim.HasField("dim_value") and dim.dim_value >= least:

@@ -1,8 +1,8 @@
 """Constant tensors: small ones inline in the IR, large ones in a pool beside it.
 
-The pool belongs to a `Context`: it is the resource storage of that context's builtin dialect, so that stock
-xDSL prints and parses the blobs as `dense_resource`, while our passes see numpy arrays that may be
-mapped from a file and are never copied.
+The pool belongs to a `Context`: it is the resource storage of that context's builtin dialect, so
+that stock xDSL prints and parses the blobs as `dense_resource`, while our passes see numpy arrays
+that may be mapped from a file and are never copied.
 """
 
 from __future__ import annotations
