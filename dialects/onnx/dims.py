@@ -4,15 +4,15 @@
     expression in Python syntax: `2*batch + 1`, `(h - 1) // 2 + 1`, `h % 8`, `max(a, b)`, `min(a, b)`
 
 An expression is kept as a sum of monomials, so `h + h`, `2*h` and `h*2` are one value. A symbol stands for
-a size, hence is not negative; `//` and `%` have Python's (floor) meaning. Arithmetic on plain ints stays
-plain ints: `Dim` is `int | DimExpr`.
+a size, hence is not negative, unless its name starts with `signed_`: that one is an integer that a run computes.
+`//` and `%` have Python's (floor) meaning. Arithmetic on plain ints stays plain ints: `Dim` is `int | DimExpr`.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from math import gcd
@@ -20,12 +20,8 @@ from typing import TypeAlias, Union
 
 Dim: TypeAlias = Union[int, "DimExpr"]
 
-_FUNCTIONS: dict[str, Callable[[int, int], int]] = {
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "max": max,
-    "min": min,
-}
+SIGNED_PREFIX = "signed_"
+"""What the names of integers that may be negative start with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,26 +158,31 @@ def _function(kind: str, lhs: Dim, rhs: Dim) -> Dim:
 
 
 def exact_quotient(lhs: Dim, rhs: Dim) -> Dim | None:
-    """``lhs / rhs`` when the polynomial division leaves no remainder (rhs a single term), else None."""
+    """``lhs / rhs`` when the polynomial division leaves no remainder, else None."""
     if isinstance(rhs, int) and isinstance(lhs, int):
         return lhs // rhs if rhs and lhs % rhs == 0 else None
-    divisor = _terms(rhs)
-    if lhs == rhs and divisor:
+    if isinstance(rhs, DimExpr) and lhs == rhs:
         return 1
-    if len(divisor) != 1:
-        return None
-    ((by, coefficient),) = divisor.items()
-    quotient: dict[Monomial, int] = {}
-    for monomial, c in _terms(lhs).items():
-        rest = list(monomial)
-        for atom in by:
-            if atom not in rest:
-                return None
-            rest.remove(atom)
-        if c % coefficient:
+    # Long division by the leading term; terms stand in graded lexicographic order.
+    (lead, coefficient), *_ = rhs.terms if isinstance(rhs, DimExpr) else (((), rhs),)
+    rest, quotient = lhs, 0
+    while rest != 0:
+        (monomial, c), *_ = rest.terms if isinstance(rest, DimExpr) else (((), rest),)
+        left = _without(monomial, lead)
+        if left is None or coefficient == 0 or c % coefficient:
             return None
-        quotient[tuple(rest)] = c // coefficient
-    return _from_terms(quotient)
+        term = _from_terms({left: c // coefficient})
+        quotient, rest = quotient + term, rest - term * rhs
+    return quotient
+
+
+def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
+    rest = list(monomial)
+    for atom in divisor:
+        if atom not in rest:
+            return None
+        rest.remove(atom)
+    return tuple(rest)
 
 
 def floordiv(lhs: Dim, rhs: Dim) -> Dim:
@@ -210,7 +211,9 @@ def floordiv(lhs: Dim, rhs: Dim) -> Dim:
 
 def ceildiv(lhs: Dim, rhs: Dim) -> Dim:
     """Division rounded up."""
-    return -floordiv(-lhs, rhs) if isinstance(lhs, int) else floordiv(lhs + rhs - 1, rhs)
+    if isinstance(lhs, int) or sign(rhs) != 1:
+        return -floordiv(-lhs, rhs)
+    return floordiv(lhs + rhs - 1, rhs)
 
 
 def mod(lhs: Dim, rhs: Dim) -> Dim:
@@ -237,12 +240,35 @@ def minimum(lhs: Dim, rhs: Dim) -> Dim:
 
 
 def _select(kind: str, lhs: Dim, rhs: Dim) -> Dim:
-    low, high = bounds(lhs - rhs)
-    if low is not None and low >= 0:
+    if at_most(rhs, lhs):
         return lhs if kind == "max" else rhs
-    if high is not None and high <= 0:
+    if at_most(lhs, rhs):
         return rhs if kind == "max" else lhs
     return _function(kind, *sorted((lhs, rhs), key=str))
+
+
+def at_most(lhs: Dim, rhs: Dim) -> bool:
+    """Whether ``lhs <= rhs`` holds for all sizes, as far as bounds and nested max and min tell."""
+    low, _ = bounds(rhs - lhs)
+    if low is not None and low >= 0:
+        return True
+    a, b = _only_function(lhs), _only_function(rhs)
+    if a is not None and a.kind == "min" and (at_most(a.lhs, rhs) or at_most(a.rhs, rhs)):
+        return True
+    if b is not None and b.kind == "max" and (at_most(lhs, b.lhs) or at_most(lhs, b.rhs)):
+        return True
+    if a is not None and a.kind == "max":
+        return at_most(a.lhs, rhs) and at_most(a.rhs, rhs)
+    return b is not None and b.kind == "min" and at_most(lhs, b.lhs) and at_most(lhs, b.rhs)
+
+
+def _only_function(dim: Dim) -> Function | None:
+    """The function that a size consists of, if it is nothing else."""
+    if isinstance(dim, DimExpr) and len(dim.terms) == 1:
+        ((monomial, coefficient),) = dim.terms
+        if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Function):
+            return monomial[0]
+    return None
 
 
 @cache
@@ -268,7 +294,7 @@ def bounds(dim: Dim) -> tuple[int | None, int | None]:
 
 def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
     if isinstance(atom, Symbol):
-        return 0, None
+        return None if atom.name.startswith(SIGNED_PREFIX) else 0, None
     (a, b), (c, d) = bounds(atom.lhs), bounds(atom.rhs)
     if atom.kind == "max":
         low = max((x for x in (a, c) if x is not None), default=None)
@@ -282,6 +308,29 @@ def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
         return (0, None) if a is not None and a >= 0 and c is not None and c >= 0 else (None, None)
     low = None if a is None else (a // c if a < 0 else (a // d if d else 0))
     return low, None if b is None else (b // c if b >= 0 else (b // d if d else 0))
+
+
+def is_equal(lhs: Dim, rhs: Dim) -> bool | None:
+    """Whether two sizes are equal for all sizes, for none (False), or only for some (None)."""
+    return True if lhs == rhs else (False if sign(lhs - rhs) else None)
+
+
+def sign(dim: Dim) -> int | None:
+    """1, 0 or -1 where the sign is the same for all sizes, else None."""
+    low, high = bounds(dim)
+    if low is not None and low > 0:
+        return 1
+    if high is not None and high < 0:
+        return -1
+    return 0 if low == 0 == high else None
+
+
+def product(dims: Iterable[Dim]) -> Dim:
+    """The product of several sizes, 1 of none."""
+    result: Dim = 1
+    for dim in dims:
+        result = result * dim
+    return result
 
 
 def symbols_of(dim: Dim) -> frozenset[str]:

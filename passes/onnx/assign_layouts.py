@@ -1,0 +1,275 @@
+"""`onnx-assign-layouts`: decide how tensors lie in memory, before dispatches are formed.
+
+Requires inferred shapes. Ensures that every convolution's data is channels-last and has no padding left to
+do (an explicit Pad stands in front of it), that every product's right-hand side is packed in panels of
+columns, that operators without a wish follow their operands, and that arguments and results of
+functions are row-major. Layouts stand in the types; where a value is needed in another one, an Identity
+with the wanted type is inserted, to be fused like any other index map.
+
+    %1 = Conv(%x, %w) {pads = 1}   ==>   %p = Pad(%x) : tensor<..., [0, 2, 3, 1]>
+                                         %v = Identity(%w) : tensor<..., [0, 2, 3, 1, 0], 64>
+                                         %1 = Conv(%p, %v) {pads = 0} : tensor<..., [0, 2, 3, 1]>
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from dialects.krnl import integers
+from dialects.onnx import ops
+from dialects.onnx.constants import ConstantPool, make_const, pool_of
+from dialects.onnx.dims import Dim
+from dialects.onnx.ops import Const, NoValue, OnnxOp
+from dialects.onnx.shape.helpers import resolve_pads
+from dialects.onnx.types import (
+    dims_of,
+    element_type_of,
+    is_none,
+    is_tensor,
+    layout_of,
+    panel_of,
+    tensor_type,
+)
+
+FOLLOWS = frozenset(
+    """Add Sub Mul Div Pow Max Min Sum Mean Where Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid
+    HardSwish Mish Tanh Erf Gelu Swish Softplus Softsign Clip Cast Identity Dropout Neg Abs Exp Log Sqrt
+    Reciprocal Floor Ceil Round Sign ThresholdedRelu Shrink Concat Pad Slice Split Resize MaxPool
+    AveragePool GlobalAveragePool GlobalMaxPool LpPool GlobalLpPool BatchNormalization
+    InstanceNormalization LRN DepthToSpace SpaceToDepth And Or Xor Not Equal Less Greater LessOrEqual
+    GreaterOrEqual ReduceMean ReduceMax ReduceSum ReduceMin GroupNormalization""".split()
+)
+"""Operators that read and write any layout equally well: they take their first operand's."""
+
+
+def channels_last(rank: int) -> tuple[int, ...]:
+    """The order of axes with channels innermost."""
+    return (0, *range(2, rank), 1)
+
+
+def panel_width(columns: Dim, lanes: int, vectors: int = 4) -> int:
+    """Columns of a panel: at most ``vectors`` vectors, no wider than the matrix needs."""
+    if not isinstance(columns, int):
+        return lanes * vectors
+    needed = -(-columns // lanes)
+    if needed <= vectors:
+        return lanes * needed
+    # The widest of the good widths that leaves the fewest padded columns.
+    return lanes * min((4, 3, 2), key=lambda v: (-(-needed // v) * v, -v))
+
+
+@dataclass(frozen=True)
+class AssignLayouts(ModulePass):
+    """Chooses buffer layouts; ``vector_bits`` is the target's vector width."""
+
+    name = "onnx-assign-layouts"
+
+    vector_bits: int = 512
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Rewrites every function of the module in place."""
+        for function in op.ops:
+            if isinstance(function, func.FuncOp) and not function.is_declaration:
+                _Layouts(self.vector_bits, pool_of(ctx)).block(function.body.block)
+
+
+class _Layouts:
+    """One walk over a function, nested regions included."""
+
+    def __init__(self, vector_bits: int, pool: ConstantPool) -> None:
+        self.vector_bits = vector_bits
+        self.pool = pool
+        self.converted: dict[tuple[SSAValue, Attribute], SSAValue] = {}
+
+    def block(self, block: Block) -> None:
+        """Assigns layouts to the values of a block, in order."""
+        for op in list(block.ops):
+            for region in op.regions:
+                for nested in region.blocks:
+                    self.block(nested)
+            if isinstance(op, func.ReturnOp | ops.Yield) or op.regions:
+                self.row_major_operands(op)
+            elif isinstance(op, OnnxOp):
+                self.operation(op)
+
+    def operation(self, op: OnnxOp) -> None:
+        """Gives one operation's operands and results their layouts."""
+        name = op.OP_TYPE
+        if name == "Conv" and op.DOMAIN == "":
+            self.convolution(op)
+        elif name in ("MatMul", "Gemm"):
+            self.row_major_operands(op, skip=(1,))
+            self.product(op)
+        elif name in FOLLOWS:
+            self.follow(op)
+        elif name not in ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"):
+            self.row_major_operands(op)
+
+    # Changing a value's layout --------------------------------------------------------------
+
+    def convert(self, op: Operation, number: int, order: tuple[int, ...] | None, panel: int = 0) -> None:
+        """Makes an operand have a layout, through an Identity where it has another one."""
+        value = op.operands[number]
+        dims = dims_of(value.type)
+        if dims is None:
+            return
+        wanted = tensor_type(element_type_of(value.type), dims, order, panel)
+        if wanted == value.type:
+            return
+        key = (value, wanted)
+        if key not in self.converted or not _dominates(self.converted[key], op):
+            self.converted[key] = self._insert_conversion(op, value, wanted)
+        op.operands[number] = self.converted[key]
+
+    def _insert_conversion(self, op: Operation, value: SSAValue, wanted: Attribute) -> SSAValue:
+        if isinstance(value.owner, Const):
+            made: Operation = Const.create(
+                result_types=[wanted], properties=value.owner.properties, location=op.location
+            )
+        else:
+            made = ops.class_of_schema_version("", "Identity", 1).create(
+                operands=[value], result_types=[wanted], location=op.location
+            )
+        assert op.parent is not None
+        op.parent.insert_op_before(made, op)
+        return made.results[0]
+
+    def row_major_operands(self, op: Operation, skip: tuple[int, ...] = ()) -> None:
+        """Undoes layouts for an operation that knows none."""
+        for number, operand in enumerate(op.operands):
+            if number not in skip and is_tensor(operand.type) and layout_of(operand.type):
+                self.convert(op, number, None)
+
+    # Kinds of operators ---------------------------------------------------------------------
+
+    def follow(self, op: OnnxOp) -> None:
+        """Operands of full rank and the result share one layout."""
+        result = dims_of(op.results[0].type)
+        if result is None:
+            self.row_major_operands(op)
+            return
+        orders = [
+            layout_of(v.type)
+            for v in op.operands
+            if is_tensor(v.type)
+            and len(dims_of(v.type) or ()) == len(result)
+            and not isinstance(v.owner, Const)
+        ]
+        order = next((o for o in orders if o is not None and not panel_of_order(o)), None)
+        for number, value in enumerate(op.operands):
+            dims = dims_of(value.type) if is_tensor(value.type) else None
+            if dims is None:
+                continue
+            long = sum(dim != 1 for dim in dims) > 1
+            same = len(dims) == len(result)
+            if not isinstance(value.owner, Const) or layout_of(value.type):
+                self.convert(op, number, order if same else None)
+            elif same and long and order is not None:
+                self.convert(op, number, order)
+        for value in op.results:
+            dims = dims_of(value.type) if is_tensor(value.type) else None
+            if dims is not None and len(dims) == len(result):
+                _set_type(value, tensor_type(element_type_of(value.type), dims, order))
+
+    def product(self, op: OnnxOp) -> None:
+        """Packs the right-hand side of a MatMul or Gemm in panels of columns."""
+        value = op.operands[1]
+        dims = dims_of(value.type)
+        if dims is None or len(dims) < 2:
+            self.row_major_operands(op)
+            return
+        rank = len(dims)
+        row, column = rank - 2, rank - 1
+        if op.OP_TYPE == "Gemm" and op.get("transB"):
+            row, column = column, row
+        order = (*range(rank - 2), column, row, column)
+        self.convert(op, 1, order, self.panel(value, dims[column]))
+
+    def panel(self, value: SSAValue, columns: Dim) -> int:
+        """Width of the panels for an element type."""
+        element = element_type_of(value.type)
+        width = getattr(element, "bitwidth", 32)
+        return panel_width(columns, max(1, self.vector_bits // max(width, 32)))
+
+    def convolution(self, op: OnnxOp) -> None:
+        """Channels-last data and result, packed weights, padding made explicit."""
+        data, weight = op.operands[:2]
+        dims, weight_dims = dims_of(data.type), dims_of(weight.type)
+        result = dims_of(op.results[0].type)
+        if dims is None or weight_dims is None or result is None:
+            return
+        order = channels_last(len(dims))
+        self.explicit_padding(op, dims, weight_dims)
+        self.convert(op, 0, order)
+        spatial = range(2, len(dims))
+        if op.get("group") == 1:
+            packed = (0, *spatial, 1, 0)
+            self.convert(op, 1, packed, self.panel(weight, weight_dims[0]))
+        else:
+            self.convert(op, 1, (*spatial, 1, 0))
+        for number in range(2, len(op.operands)):
+            self.convert(op, number, None)
+        value = op.results[0]
+        _set_type(value, tensor_type(element_type_of(value.type), result, order))
+
+    def explicit_padding(
+        self, op: OnnxOp, dims: tuple[Dim, ...], weight_dims: tuple[Dim, ...]
+    ) -> None:
+        """Moves a convolution's padding into a Pad in front of it."""
+        pads = resolve_pads(op, dims[2:], weight_dims[2:])
+        op.properties.pop("auto_pad", None)
+        rank = len(dims) - 2
+        op.properties["pads"] = integers((0,) * (2 * rank))
+        if not any(pads):
+            return
+        full = [0, 0, *pads[:rank], 0, 0, *pads[rank:]]
+        padded = [
+            dim + before + after
+            for dim, before, after in zip(
+                dims, full[: rank + 2], full[rank + 2 :], strict=True
+            )
+        ]
+        data = op.operands[0]
+        assert op.parent is not None
+        amounts = make_const(np.array(full, np.int64), self.pool, "pads")
+        absent = NoValue.create(result_types=[_none()])
+        pad = ops.class_of_schema_version("", "Pad", 13).create(
+            operands=[data, amounts.result, absent.result],
+            result_types=[tensor_type(element_type_of(data.type), padded)],
+            location=op.location,
+        )
+        op.parent.insert_ops_before([amounts, absent, pad], op)
+        op.operands[0] = pad.results[0]
+        order = channels_last(len(dims))
+        self.convert_source(pad, order)
+        _set_type(pad.results[0], tensor_type(element_type_of(data.type), padded, order))
+
+    def convert_source(self, pad: Operation, order: tuple[int, ...]) -> None:
+        """A Pad reads any layout: it changes the layout on the way, for free."""
+
+
+def panel_of_order(order: tuple[int, ...]) -> bool:
+    """Whether an order names an axis twice, that is, cuts it into panels."""
+    return len(set(order)) != len(order)
+
+
+def _dominates(value: SSAValue, op: Operation) -> bool:
+    """Whether a conversion made earlier can serve here: it stands in the same block."""
+    return isinstance(value.owner, Operation) and value.owner.parent is op.parent
+
+
+def _none() -> Attribute:
+    from dialects.onnx.types import none_type
+
+    return none_type
+
+
+def _set_type(value: SSAValue, kind: Attribute) -> None:
+    value._type = kind
