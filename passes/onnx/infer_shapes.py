@@ -173,6 +173,8 @@ class Inference:
         if found is None and isinstance(value.owner, Const):
             found = array_of(value.owner.value, value.type, self.pool)
             self.contents[value] = found
+        if found is None and 0 in (dims_of(value.type) or ()):
+            return np.empty([size if isinstance(size, int) else 0 for size in dims_of(value.type) or ()], object)
         return found
 
     def assume(self, lhs: Dim, rhs: Dim) -> None:

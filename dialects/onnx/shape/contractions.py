@@ -141,6 +141,31 @@ def attention(s: NodeShapes) -> list[Attribute]:
     return kinds[: len(s.op.results)]
 
 
+@infer("LinearAttention")
+def linear_attention(s: NodeShapes) -> list[Attribute]:
+    """[batch, length, query heads * value size], and the state [batch, heads, key size, value size]."""
+    q, k, v = s.ranked(0, 3, 3), s.ranked(1, 3, 3), s.ranked(2, 3, 3)
+    if q is None or k is None or v is None:
+        return [s.tensor(None), s.tensor(None)]
+    heads = s.get("kv_num_heads")
+    key_size, value_size = k[2] // heads, v[2] // heads
+    out = (q[0], q[1], value_size * s.get("q_num_heads"))
+    return [s.tensor(out), s.tensor((q[0], heads, key_size, value_size))]
+
+
+@infer("FlexAttention", domain="ai.onnx.preview")
+def flex_attention(s: NodeShapes) -> list[Attribute]:
+    """[batch, heads, query length, value size]; the subgraphs change scores in place."""
+    q, k, v = s.ranked(0, 4, 4), s.ranked(1, 4, 4), s.ranked(2, 4, 4)
+    if q is None or k is None or v is None:
+        return [s.tensor(None)]
+    scores = s.tensor((*q[:3], k[2]))
+    for region in s.op.regions:
+        if region.blocks:
+            s.scope.infer_region(region, [scores] * len(region.block.args), [None] * len(region.block.args))
+    return [s.tensor((*q[:3], v[3]))]
+
+
 def _heads(s: NodeShapes, dims: Sequence[Dim], heads: int | None) -> tuple[Dim, Dim, Dim, Dim]:
     if len(dims) == 4:
         batch, count, length, size = dims

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xdsl.ir import Attribute
 
 from dialects.onnx.dims import Dim, product
@@ -57,14 +59,22 @@ def flatten(s: NodeShapes) -> list[Attribute]:
     return [s.tensor((product(dims[:axis]), product(dims[axis:])))]
 
 
-def _known_axes(s: NodeShapes, operand: int) -> list[int] | None:
+def integers(entries: list[Dim] | None) -> list[int] | None:
+    """The entries when all are numbers, else None."""
+    numbers = [entry for entry in entries or () if isinstance(entry, int)]
+    return numbers if entries is not None and len(numbers) == len(entries) else None
+
+
+def _axes_count(s: NodeShapes, operand: int) -> int | None:
+    """How many axes an operand lists that is not known itself."""
+    shape = s.dims(operand)
+    return shape[0] if shape and isinstance(shape[0], int) else None
+
+
+def _known_axes(s: NodeShapes, operand: int) -> Sequence[int] | None:
     """`axes`, an attribute until version 11 and an operand since; None when not known."""
     axes = s.get("axes")
-    if axes is None and s.present(operand):
-        axes = s.ints(operand)
-    if axes is None or not all(isinstance(axis, int) for axis in axes):
-        return None
-    return [int(axis) for axis in axes]
+    return integers(s.ints(operand)) if axes is None and s.present(operand) else axes
 
 
 @infer("Squeeze")
@@ -74,10 +84,13 @@ def squeeze(s: NodeShapes) -> list[Attribute]:
     if dims is None:
         return [s.kind(0)]
     axes = _known_axes(s, 1)
+    if axes is None and s.present(1):
+        count = _axes_count(s, 1)
+        left = None if count is None else [s.fresh() for _ in range(len(dims) - count)]
+        return [s.tensor(left)]
     if axes is None:
-        if s.present(1) or not all(isinstance(dim, int) for dim in dims):
-            return [s.tensor(None)]
-        return [s.tensor([dim for dim in dims if dim != 1])]
+        known = all(isinstance(dim, int) for dim in dims)
+        return [s.tensor([dim for dim in dims if dim != 1] if known else None)]
     axes = normalize_axes(axes, len(dims))
     for axis in axes:
         s.equal(dims[axis], 1, f"the squeezed axis {axis} of {shape_text(dims)} and 1")
@@ -88,8 +101,11 @@ def squeeze(s: NodeShapes) -> list[Attribute]:
 def unsqueeze(s: NodeShapes) -> list[Attribute]:
     """With axes of size 1 at the places `axes` of the result."""
     dims, axes = s.dims(0), _known_axes(s, 1)
-    if dims is None or axes is None:
+    if dims is None:
         return [s.tensor(None)]
+    if axes is None:
+        count = _axes_count(s, 1)
+        return [s.tensor(None if count is None else [s.fresh() for _ in range(len(dims) + count)])]
     axes = normalize_axes(axes, len(dims) + len(axes))
     rest = iter(dims)
     return [s.tensor([1 if i in axes else next(rest) for i in range(len(dims) + len(axes))])]
@@ -138,18 +154,12 @@ def slice_arguments(
     starts, ends = s.ints(1), s.ints(2)
     axes = s.ints(3) if s.present(3) else list(range(len(starts or ())))
     steps = s.ints(4) if s.present(4) else [1] * len(starts or ())
+    axes, steps = integers(axes), integers(steps)
     if starts is None or ends is None or axes is None or steps is None:
-        return None
-    if not all(isinstance(number, int) for number in (*axes, *steps)):
         return None
     if not len(starts) == len(ends) == len(axes) == len(steps):
         s.fail(f"{len(starts)} starts, {len(ends)} ends, {len(axes)} axes, {len(steps)} steps")
-    return (
-        normalize_axes([int(axis) for axis in axes if isinstance(axis, int)], rank),
-        starts,
-        ends,
-        steps,
-    )
+    return normalize_axes(axes, rank), starts, ends, steps
 
 
 @infer("Slice")
@@ -160,8 +170,8 @@ def slice_(s: NodeShapes) -> list[Attribute]:
         return [s.kind(0)]
     known = slice_arguments(s, len(dims))
     if known is None:
-        axes = s.ints(3) if s.present(3) else None
-        touched = range(len(dims)) if axes is None else [int(a) % len(dims) for a in axes]  # type: ignore[arg-type]
+        axes = integers(s.ints(3)) if s.present(3) else None
+        touched = range(len(dims)) if axes is None else normalize_axes(axes, len(dims))
         return [s.tensor([s.fresh() if i in touched else dim for i, dim in enumerate(dims)])]
     sizes = list(dims)
     for axis, start, end, step in zip(*known, strict=True):
@@ -243,10 +253,10 @@ def pad_amounts(s: NodeShapes, rank: int) -> tuple[list[Dim], list[Dim]] | None:
         return None
     axes = list(range(rank))
     if s.present(3):
-        given = s.ints(3)
-        if given is None or not all(isinstance(axis, int) for axis in given):
+        given = integers(s.ints(3))
+        if given is None:
             return None
-        axes = normalize_axes([int(axis) for axis in given if isinstance(axis, int)], rank)
+        axes = normalize_axes(given, rank)
     if len(pads) != 2 * len(axes):
         s.fail(f"{len(pads)} pads for {len(axes)} axes")
     begins: list[Dim] = [0] * rank

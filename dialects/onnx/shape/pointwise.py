@@ -18,14 +18,17 @@ i64 = IntegerType(64)
 ui8 = element_of_code(2)
 
 
-@infer(
-    *["Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Ceil", "Celu", "Clip", "Cos", "Cosh", "Elu", "Erf", "Exp", "Floor"],
-    *["Gelu", "HardSigmoid", "HardSwish", "Hardmax", "Identity", "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization"],
-    *["MeanVarianceNormalization", "Mish", "Neg", "Not", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign"],
-    *["Sin", "Sinh", "Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "PRelu"],
-    *["CumSum", "CumProd", "InstanceNormalization", "GroupNormalization", "RMSNormalization"],
-    *["ReverseSequence", "Trilu", "Scatter", "ScatterElements", "ScatterND", "TensorScatter", "RotaryEmbedding"],
-)
+SAME_AS_FIRST = """
+    Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Clip Cos Cosh CumProd CumSum Elu Erf Exp
+    Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization LRN
+    LeakyRelu Log LogSoftmax LpNormalization MeanVarianceNormalization Mish Neg Not PRelu
+    RMSNormalization Reciprocal Relu ReverseSequence RotaryEmbedding Round Scatter ScatterElements
+    ScatterND Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt SwiGLU Swish Tan Tanh
+    TensorScatter ThresholdedRelu Trilu
+"""
+
+
+@infer(*SAME_AS_FIRST.split())
 def same_as_first(s: NodeShapes) -> list[Attribute]:
     """The type of the first operand (which other operands only modify)."""
     return [s.kind(0)]
@@ -52,7 +55,8 @@ def _binary_dims(s: NodeShapes) -> tuple[Dim, ...] | None:
     return s.dims(0) if legacy else broadcast_of(s, (0, 1))
 
 
-@infer(*["Add", "Sub", "Mul", "Div", "Pow", "Mod", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor"])
+@infer("Add", "Sub", "Mul", "Div", "Pow", "Mod")
+@infer("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor")
 def binary(s: NodeShapes) -> list[Attribute]:
     """Two operands broadcast; the first one's element type."""
     return [s.tensor(_binary_dims(s))]
@@ -92,16 +96,6 @@ def bit_cast(s: NodeShapes) -> list[Attribute]:
 def cast_like(s: NodeShapes) -> list[Attribute]:
     """The second operand's element type."""
     return [s.tensor(s.dims(0), s.element(1))]
-
-
-@infer("SwiGLU")
-def swiglu(s: NodeShapes) -> list[Attribute]:
-    """A gate and a value in one tensor: half the size along `axis`."""
-    dims = s.ranked(0, 1)
-    if dims is None:
-        return [s.kind(0)]
-    axis = normalize_axis(s.get("axis", -1), len(dims))
-    return [s.tensor((*dims[:axis], dims[axis] // 2, *dims[axis + 1 :]))]
 
 
 @infer("Dropout")

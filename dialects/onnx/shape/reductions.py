@@ -48,7 +48,11 @@ def reduction(s: NodeShapes) -> list[Attribute]:
     axes = reduced_axes(s, len(dims))
     if axes is not None:
         return [s.tensor(reduce_dims(dims, axes, keepdims))]
-    return [s.tensor([s.fresh() for _ in dims] if keepdims else None)]
+    if keepdims:
+        return [s.tensor([s.fresh() for _ in dims])]
+    count = (s.dims(1) or (None,))[0]
+    kept = len(dims) - count if isinstance(count, int) and count else None
+    return [s.tensor(None if kept is None else [s.fresh() for _ in range(kept)])]
 
 
 @infer("ArgMax", "ArgMin")

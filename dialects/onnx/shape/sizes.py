@@ -143,6 +143,8 @@ def dft(s: NodeShapes) -> list[Attribute]:
     count: Dim = length[0] if length else s.fresh("dft")
     inverse, onesided = bool(s.get("inverse", 0)), bool(s.get("onesided", 0))
     # The inverse of a one-sided transform is real.
+    if onesided and inverse and not s.present(1):
+        count = (count - 1) * 2
     if onesided and not inverse:
         count = floordiv(count, 2) + 1
     last = 1 if onesided and inverse else 2
