@@ -189,16 +189,21 @@ class GraphWriter:
             graph.value_info.extend(self._known_types(op))
 
     def _identity(self, op: OnnxOp, proto: onnx.NodeProto) -> None:
+        overload = ""
         if isinstance(op, Call):
             function = self.functions[op.callee.string_value()]
-            proto.domain, proto.op_type = function.domain, function.name
-            proto.overload = function.overload
+            domain, proto.op_type = function.domain, function.name
+            overload = function.overload
         elif isinstance(op, Custom):
-            proto.domain, proto.op_type = op.domain.data, op.op_type.data
+            domain, proto.op_type = op.domain.data, op.op_type.data
         elif op.SCHEMA is not None:
-            proto.domain, proto.op_type = op.DOMAIN, op.OP_TYPE
+            domain, proto.op_type = op.DOMAIN, op.OP_TYPE
         else:
             raise UnsupportedError(f"operation '{op.name}' has no ONNX form")
+        if domain:
+            proto.domain = domain
+        if overload:
+            proto.overload = overload
 
     def _attributes(self, op: OnnxOp) -> Iterator[tuple[str, Attribute]]:
         if not isinstance(op, Custom | Call):
