@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from xdsl.dialects.builtin import (
+    ArrayAttr,
     DictionaryAttr,
     FileLineColLoc,
     FusedLoc,
@@ -42,7 +43,7 @@ def node_location(
     """The location of an ONNX node."""
     lines = [FileLineColLoc(StringAttr(f), IntAttr(n), IntAttr(0)) for f, n in sources]
     return NameLoc(
-        StringAttr(name), FusedLoc(lines or [UnknownLoc()], _metadata(op_type, domain, opset))
+        StringAttr(name), FusedLoc(ArrayAttr(lines or [UnknownLoc()]), _metadata(op_type, domain, opset))
     )
 
 
@@ -96,4 +97,4 @@ def fuse_locations(locations: Sequence[LocationAttr]) -> LocationAttr:
         parts.update(dict.fromkeys(part for part in nested if not isinstance(part, UnknownLoc)))
     if len(parts) == 1:
         return next(iter(parts))
-    return FusedLoc(list(parts), DictionaryAttr({})) if parts else UnknownLoc()
+    return FusedLoc(ArrayAttr(list(parts)), DictionaryAttr({})) if parts else UnknownLoc()

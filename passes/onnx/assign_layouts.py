@@ -15,36 +15,101 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from xdsl.context import Context
 from xdsl.dialects import func
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.krnl import integers
 from dialects.onnx import ops
-from dialects.onnx.constants import ConstantPool, make_const, pool_of
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.shape.helpers import resolve_pads
 from dialects.onnx.types import (
     dims_of,
     element_type_of,
-    is_none,
     is_tensor,
     layout_of,
-    panel_of,
+    none_type,
     tensor_type,
 )
 
 FOLLOWS = frozenset(
-    """Add Sub Mul Div Pow Max Min Sum Mean Where Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid
-    HardSwish Mish Tanh Erf Gelu Swish Softplus Softsign Clip Cast Identity Dropout Neg Abs Exp Log Sqrt
-    Reciprocal Floor Ceil Round Sign ThresholdedRelu Shrink Concat Pad Slice Split Resize MaxPool
-    AveragePool GlobalAveragePool GlobalMaxPool LpPool GlobalLpPool BatchNormalization
-    InstanceNormalization LRN DepthToSpace SpaceToDepth And Or Xor Not Equal Less Greater LessOrEqual
-    GreaterOrEqual ReduceMean ReduceMax ReduceSum ReduceMin GroupNormalization""".split()
+    [
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Pow",
+        "Max",
+        "Min",
+        "Sum",
+        "Mean",
+        "Where",
+        "Relu",
+        "LeakyRelu",
+        "PRelu",
+        "Elu",
+        "Selu",
+        "Celu",
+        "Sigmoid",
+        "HardSigmoid",
+        "HardSwish",
+        "Mish",
+        "Tanh",
+        "Erf",
+        "Gelu",
+        "Swish",
+        "Softplus",
+        "Softsign",
+        "Clip",
+        "Cast",
+        "Identity",
+        "Dropout",
+        "Neg",
+        "Abs",
+        "Exp",
+        "Log",
+        "Sqrt",
+        "Reciprocal",
+        "Floor",
+        "Ceil",
+        "Round",
+        "Sign",
+        "ThresholdedRelu",
+        "Shrink",
+        "Concat",
+        "Pad",
+        "Slice",
+        "Split",
+        "Resize",
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "LpPool",
+        "GlobalLpPool",
+        "BatchNormalization",
+        "InstanceNormalization",
+        "LRN",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "And",
+        "Or",
+        "Xor",
+        "Not",
+        "Equal",
+        "Less",
+        "Greater",
+        "LessOrEqual",
+        "GreaterOrEqual",
+        "ReduceMean",
+        "ReduceMax",
+        "ReduceSum",
+        "ReduceMin",
+        "GroupNormalization",
+    ]
 )
 """Operators that read and write any layout equally well: they take their first operand's."""
 
@@ -77,15 +142,14 @@ class AssignLayouts(ModulePass):
         """Rewrites every function of the module in place."""
         for function in op.ops:
             if isinstance(function, func.FuncOp) and not function.is_declaration:
-                _Layouts(self.vector_bits, pool_of(ctx)).block(function.body.block)
+                _Layouts(self.vector_bits).block(function.body.block)
 
 
 class _Layouts:
     """One walk over a function, nested regions included."""
 
-    def __init__(self, vector_bits: int, pool: ConstantPool) -> None:
+    def __init__(self, vector_bits: int) -> None:
         self.vector_bits = vector_bits
-        self.pool = pool
         self.converted: dict[tuple[SSAValue, Attribute], SSAValue] = {}
 
     def block(self, block: Block) -> None:
@@ -114,7 +178,9 @@ class _Layouts:
 
     # Changing a value's layout --------------------------------------------------------------
 
-    def convert(self, op: Operation, number: int, order: tuple[int, ...] | None, panel: int = 0) -> None:
+    def convert(
+        self, op: Operation, number: int, order: tuple[int, ...] | None, panel: int = 0
+    ) -> None:
         """Makes an operand have a layout, through an Identity where it has another one."""
         value = op.operands[number]
         dims = dims_of(value.type)
@@ -223,36 +289,35 @@ class _Layouts:
         self, op: OnnxOp, dims: tuple[Dim, ...], weight_dims: tuple[Dim, ...]
     ) -> None:
         """Moves a convolution's padding into a Pad in front of it."""
-        pads = resolve_pads(op, dims[2:], weight_dims[2:])
-        op.properties.pop("auto_pad", None)
         rank = len(dims) - 2
+        ones = (1,) * rank
+        before, after = resolve_pads(
+            op.get("auto_pad"),
+            dims[2:],
+            weight_dims[2:],
+            op.get("strides") or ones,
+            op.get("dilations") or ones,
+            op.get("pads"),
+        )
+        op.properties.pop("auto_pad", None)
         op.properties["pads"] = integers((0,) * (2 * rank))
-        if not any(pads):
+        if not any([*before, *after]):
             return
-        full = [0, 0, *pads[:rank], 0, 0, *pads[rank:]]
-        padded = [
-            dim + before + after
-            for dim, before, after in zip(
-                dims, full[: rank + 2], full[rank + 2 :], strict=True
-            )
-        ]
+        before, after = [0, 0, *before], [0, 0, *after]
+        padded = [a + b + c for a, b, c in zip(before, dims, after, strict=True)]
         data = op.operands[0]
-        assert op.parent is not None
-        amounts = make_const(np.array(full, np.int64), self.pool, "pads")
-        absent = NoValue.create(result_types=[_none()])
+        amounts = ArrayAttr([StringAttr(str(amount)) for amount in (*before, *after)])
+        absent = NoValue.create(result_types=[none_type])
+        element = element_type_of(data.type)
         pad = ops.class_of_schema_version("", "Pad", 13).create(
-            operands=[data, amounts.result, absent.result],
-            result_types=[tensor_type(element_type_of(data.type), padded)],
+            operands=[data, absent.result, absent.result],
+            result_types=[tensor_type(element, padded, channels_last(len(dims)))],
+            attributes={"onnx.parameters": DictionaryAttr({"1": amounts})},
             location=op.location,
         )
-        op.parent.insert_ops_before([amounts, absent, pad], op)
+        assert op.parent is not None
+        op.parent.insert_ops_before([absent, pad], op)
         op.operands[0] = pad.results[0]
-        order = channels_last(len(dims))
-        self.convert_source(pad, order)
-        _set_type(pad.results[0], tensor_type(element_type_of(data.type), padded, order))
-
-    def convert_source(self, pad: Operation, order: tuple[int, ...]) -> None:
-        """A Pad reads any layout: it changes the layout on the way, for free."""
 
 
 def panel_of_order(order: tuple[int, ...]) -> bool:
@@ -263,12 +328,6 @@ def panel_of_order(order: tuple[int, ...]) -> bool:
 def _dominates(value: SSAValue, op: Operation) -> bool:
     """Whether a conversion made earlier can serve here: it stands in the same block."""
     return isinstance(value.owner, Operation) and value.owner.parent is op.parent
-
-
-def _none() -> Attribute:
-    from dialects.onnx.types import none_type
-
-    return none_type
 
 
 def _set_type(value: SSAValue, kind: Attribute) -> None:

@@ -32,7 +32,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from dialects.onnx.dims import Dim, DimExpr, parse_dim, substitute, symbol, symbols_of
+from dialects.onnx.dims import Dim, DimExpr, substitute, symbol, symbols_of
 from dialects.onnx.locations import fuse_locations
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.types import (
@@ -58,8 +58,32 @@ RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", 
 """Operators whose result may be the operand's bytes under another shape."""
 
 COSTLY = frozenset(
-    """Exp Log Tanh Erf Sigmoid Gelu Mish Softplus Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh
-    Atanh Pow Elu Selu Celu Swish""".split()
+    [
+        "Exp",
+        "Log",
+        "Tanh",
+        "Erf",
+        "Sigmoid",
+        "Gelu",
+        "Mish",
+        "Softplus",
+        "Sin",
+        "Cos",
+        "Tan",
+        "Asin",
+        "Acos",
+        "Atan",
+        "Sinh",
+        "Cosh",
+        "Asinh",
+        "Acosh",
+        "Atanh",
+        "Pow",
+        "Elu",
+        "Selu",
+        "Celu",
+        "Swish",
+    ]
 )
 """Pointwise operators that are not worth computing twice."""
 
@@ -143,9 +167,13 @@ class Grouping:
         """Puts every computing operation into a group."""
         for op in self.block.ops:
             key = key_of(op)
-            if not isinstance(op, OnnxOp) or key is None or key in HOST or op.regions:
-                self._outside(op)
-            elif not self._is_numeric(op):
+            if (
+                not isinstance(op, OnnxOp)
+                or key is None
+                or key in HOST
+                or op.regions
+                or not self._is_numeric(op)
+            ):
                 self._outside(op)
             elif key in ROOTS:
                 self._add_root(op, key)
@@ -155,9 +183,9 @@ class Grouping:
                 self._outside(op)
 
     def _is_numeric(self, op: OnnxOp) -> bool:
-        return all(
-            dims_of(r.type) is not None for r in op.results if is_tensor(r.type)
-        ) and not (is_view(op) and self._stays_view(op))
+        return all(dims_of(r.type) is not None for r in op.results if is_tensor(r.type)) and not (
+            is_view(op) and self._stays_view(op)
+        )
 
     # Groups ---------------------------------------------------------------------------------
 
@@ -293,9 +321,7 @@ class Grouping:
                 best = group
         return best
 
-    def _can_join(
-        self, op: OnnxOp, key: tuple[str, str], operand: SSAValue, group: Group
-    ) -> bool:
+    def _can_join(self, op: OnnxOp, key: tuple[str, str], operand: SSAValue, group: Group) -> bool:
         if group.root is None:
             return self._can_join_pure(op, key, operand, group)
         if not ROOTS[key_of(group.root)].epilogue or operand not in group.paths:  # type: ignore[index]
@@ -303,9 +329,11 @@ class Grouping:
         if key in POINTWISE:
             if dims_of(operand.type) != dims_of(op.results[0].type):
                 return False
-        elif MAPS[key].forward is None or op.operands[0] is not operand:
-            return False
-        elif len(list(operand.uses)) != 1:
+        elif (
+            MAPS[key].forward is None
+            or op.operands[0] is not operand
+            or len(list(operand.uses)) != 1
+        ):
             return False
         path = group.paths[operand]
         for other in op.operands:
@@ -374,7 +402,9 @@ class Outliner:
     def outline(self, block: Block, grouping: Grouping) -> None:
         """Replaces the groups of a block by calls, in an order that respects dependences."""
         groups = grouping.order()
-        outside = {grouping.group_of[op]: op for op in block.ops if grouping.group_of[op].root is None}
+        outside = {
+            grouping.group_of[op]: op for op in block.ops if grouping.group_of[op].root is None
+        }
         last = block.last_op
         for group in groups:
             if grouping._is_dispatch(group):

@@ -1,0 +1,277 @@
+"""The `hal` dialect: the host program, which allocates buffers and dispatches kernels.
+
+    program  ::= `hal.program` @name attributes {inputs, outputs, constants, messages} { statement* }
+    statement::= %x `=` `hal.input` n dims            argument n of the program
+               | %y `=` `hal.output` n dims           result n: memory of the caller
+               | %c `=` `hal.constant` {value}        a weight
+               | %b `=` `hal.alloc` dims {offset}     memory of the run, at `offset` of the arena once planned
+               | %v `=` `hal.view` %b dims            the same bytes under another shape
+               | `hal.dispatch` @kernel(%b...) sizes  runs a kernel
+               | `hal.copy` %from, %to                copies all bytes
+               | `hal.symbols` %b [name, ...]         names sizes that stand in a buffer of integers
+               | `hal.bind` [name = size, ...]        gives symbols a value
+               | `hal.give` %b, n                     the buffer is result n, of a size only now known
+               | `hal.check` lhs, rhs, message        the run fails unless two sizes are equal
+               | `hal.if` %flag { ... } { ... }       branches on a boolean in memory
+               | `hal.for` %trips, %flag { ... }      repeats while the flag holds
+    dims     ::= `[` size,* `]`                       sizes of the `?` of the result's memref, in order
+
+Sizes are symbolic expressions (`dialects/onnx/dims.py`) over symbols that `hal.input`, `hal.symbols` and
+`hal.bind` define; lowering computes them where they are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    IntegerAttr,
+    MemRefType,
+    StringAttr,
+    SymbolNameConstraint,
+    SymbolRefAttr,
+    i64,
+)
+from xdsl.ir import Attribute, Dialect, Region, SSAValue
+from xdsl.irdl import (
+    AnyAttr,
+    IRDLOperation,
+    irdl_op_definition,
+    operand_def,
+    opt_operand_def,
+    opt_prop_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+)
+from xdsl.traits import NoTerminator, SymbolOpInterface
+
+from dialects.onnx.dims import Dim, parse_dim
+
+
+def size_strings(dims: Sequence[Dim]) -> ArrayAttr[StringAttr]:
+    """Sizes as an attribute."""
+    return ArrayAttr([StringAttr(str(dim)) for dim in dims])
+
+
+def sizes_of(attribute: Attribute | None) -> list[Dim]:
+    """The sizes that an attribute lists."""
+    if not isinstance(attribute, ArrayAttr):
+        return []
+    return [parse_dim(entry.data) for entry in attribute if isinstance(entry, StringAttr)]
+
+
+def number(value: int) -> IntegerAttr:
+    """An i64 attribute."""
+    return IntegerAttr(value, i64)
+
+
+@irdl_op_definition
+class ProgramOp(IRDLOperation):
+    """The host program. ``inputs``, ``outputs``: a dictionary (name, element type, sizes) each."""
+
+    name = "hal.program"
+    sym_name = prop_def(SymbolNameConstraint())
+    inputs = prop_def(ArrayAttr)
+    outputs = prop_def(ArrayAttr)
+    arena_bytes = opt_prop_def(StringAttr)
+    body = region_def("single_block")
+    traits = traits_def(NoTerminator(), SymbolOpInterface())
+
+    def __init__(self, inputs: ArrayAttr, outputs: ArrayAttr, body: Region) -> None:
+        super().__init__(
+            properties={"sym_name": StringAttr("main"), "inputs": inputs, "outputs": outputs},
+            regions=[body],
+        )
+
+
+class _Buffer(IRDLOperation):
+    """An operation whose result is a buffer, with the sizes of its dynamic dimensions."""
+
+    dims = prop_def(ArrayAttr[StringAttr])
+    result = result_def(MemRefType)
+
+
+@irdl_op_definition
+class InputOp(_Buffer):
+    """Argument ``index``; where a dimension is a plain symbol not seen before, it defines it."""
+
+    name = "hal.input"
+    index = prop_def(IntegerAttr)
+
+
+@irdl_op_definition
+class OutputOp(_Buffer):
+    """Result ``index``, in memory that the caller gives."""
+
+    name = "hal.output"
+    index = prop_def(IntegerAttr)
+
+
+@irdl_op_definition
+class ConstantOp(IRDLOperation):
+    """A constant, mapped or kept by the runtime; ``value`` is dense or a dense_resource."""
+
+    name = "hal.constant"
+    value = prop_def(AnyAttr())
+    result = result_def(MemRefType)
+
+
+@irdl_op_definition
+class AllocOp(_Buffer):
+    """Memory of the run: at ``offset`` of the arena (bytes), or without one from the heap."""
+
+    name = "hal.alloc"
+    offset = opt_prop_def(StringAttr)
+
+
+@irdl_op_definition
+class ViewOp(_Buffer):
+    """The bytes of a buffer as another shape (and element type)."""
+
+    name = "hal.view"
+    source = operand_def(MemRefType)
+
+
+@irdl_op_definition
+class DispatchOp(IRDLOperation):
+    """Runs a kernel on buffers and sizes; ``results`` says how many of the last buffers it writes."""
+
+    name = "hal.dispatch"
+    callee = prop_def(SymbolRefAttr)
+    sizes = prop_def(ArrayAttr[StringAttr])
+    written = prop_def(IntegerAttr)
+    buffers = var_operand_def(MemRefType)
+
+    def __init__(
+        self,
+        callee: str,
+        reads: Sequence[SSAValue],
+        writes: Sequence[SSAValue],
+        sizes: Sequence[Dim],
+    ) -> None:
+        super().__init__(
+            operands=[[*reads, *writes]],
+            properties={
+                "callee": SymbolRefAttr(callee),
+                "sizes": size_strings(sizes),
+                "written": number(len(writes)),
+            },
+        )
+
+
+@irdl_op_definition
+class CopyOp(IRDLOperation):
+    """Copies all bytes of a buffer to another one of the same size."""
+
+    name = "hal.copy"
+    source = operand_def(MemRefType)
+    target = operand_def(MemRefType)
+
+    def __init__(self, source: SSAValue, target: SSAValue) -> None:
+        super().__init__(operands=[source, target])
+
+
+@irdl_op_definition
+class SymbolsOp(IRDLOperation):
+    """Gives symbols the integers that stand in a buffer; an entry that is no symbol is skipped."""
+
+    name = "hal.symbols"
+    source = operand_def(MemRefType)
+    symbols = prop_def(ArrayAttr[StringAttr])
+    unsigned = opt_prop_def(AnyAttr())
+
+    def __init__(self, source: SSAValue, symbols: ArrayAttr[StringAttr]) -> None:
+        super().__init__(operands=[source], properties={"symbols": symbols})
+
+
+@irdl_op_definition
+class BindOp(IRDLOperation):
+    """Gives symbols values that are computed from others; needed where branches differ."""
+
+    name = "hal.bind"
+    symbols = prop_def(ArrayAttr[StringAttr])
+    values = prop_def(ArrayAttr[StringAttr])
+
+    def __init__(self, symbols: Sequence[str], values: Sequence[Dim]) -> None:
+        super().__init__(
+            properties={
+                "symbols": ArrayAttr([StringAttr(s) for s in symbols]),
+                "values": size_strings(values),
+            }
+        )
+
+
+@irdl_op_definition
+class GiveOp(IRDLOperation):
+    """Hands a buffer to the caller as result ``index``, with its sizes."""
+
+    name = "hal.give"
+    source = operand_def(MemRefType)
+    index = prop_def(IntegerAttr)
+    dims = prop_def(ArrayAttr[StringAttr])
+
+    def __init__(self, source: SSAValue, index: int, dims: ArrayAttr[StringAttr]) -> None:
+        super().__init__(operands=[source], properties={"index": number(index), "dims": dims})
+
+
+@irdl_op_definition
+class CheckOp(IRDLOperation):
+    """Ends the run with a message unless ``lhs == rhs``; ``broadcast`` also accepts a 1."""
+
+    name = "hal.check"
+    lhs = prop_def(StringAttr)
+    rhs = prop_def(StringAttr)
+    message = prop_def(StringAttr)
+    broadcast = opt_prop_def(AnyAttr())
+
+
+@irdl_op_definition
+class IfOp(IRDLOperation):
+    """Runs one of two regions, by a boolean (one byte) in memory."""
+
+    name = "hal.if"
+    condition = operand_def(MemRefType)
+    then = region_def("single_block")
+    otherwise = region_def("single_block")
+    traits = traits_def(NoTerminator())
+
+
+@irdl_op_definition
+class ForOp(IRDLOperation):
+    """Repeats a region while a trip count (i64 in memory, optional) and a boolean (optional) hold.
+
+    ``counter`` is an i64 in memory that holds the iteration's number while the region runs. The region
+    updates the condition.
+    """
+
+    name = "hal.for"
+    counter = operand_def(MemRefType)
+    trips = prop_def(StringAttr)
+    condition = opt_operand_def(MemRefType)
+    body = region_def("single_block")
+    traits = traits_def(NoTerminator())
+
+
+Hal = Dialect(
+    "hal",
+    [
+        ProgramOp,
+        InputOp,
+        OutputOp,
+        ConstantOp,
+        AllocOp,
+        ViewOp,
+        DispatchOp,
+        CopyOp,
+        SymbolsOp,
+        BindOp,
+        GiveOp,
+        CheckOp,
+        IfOp,
+        ForOp,
+    ],
+)

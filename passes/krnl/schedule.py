@@ -1,0 +1,307 @@
+"""`krnl-schedule`: give every loop nest a schedule for the target.
+
+Requires kernels without schedules. Ensures nothing but that results stay the same: it only adds schedule
+operations, printed and editable like the rest.
+
+* A sum of products becomes a register tile: `vectors` columns wide, as many rows as registers allow,
+  the panels of the packed operand outermost so that one stays in the cache.
+* A nest whose innermost loop runs over neighbours but holds a reduction (pools, depthwise
+  convolutions) runs that loop as vectors. Plain loops are left to LLVM's vectorizer.
+* The outermost loops of a nest with enough work are shared out to threads.
+
+    krnl.iterate (%i, %j) contraction(0, 1)   ==>   %i0, %i1 = krnl.block %i 6
+                                                    %j0, %j1 = krnl.block %j 64
+                                                    krnl.permute(%j0, %i0, %i1, %j1)
+                                                    krnl.tensorize(%i1, %j1) 16
+                                                    krnl.parallel(%j0, %i0) 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineDimExpr
+from xdsl.passes import ModulePass
+
+from dialects import krnl
+
+ASSUMED_EXTENT = 64
+"""Iterations counted for a loop of unknown length."""
+
+
+@dataclass(frozen=True)
+class ScheduleKrnl(ModulePass):
+    """Adds default schedules.
+
+    ``vector_bits`` and ``registers`` describe the target's vector unit; ``parallel_work`` is the number of
+    scalar operations that is worth giving to another thread.
+    """
+
+    name = "krnl-schedule"
+
+    vector_bits: int = 512
+    registers: int = 32
+    parallel_work: int = 50_000
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Schedules every kernel of the module in place."""
+        for kernel in op.ops:
+            if isinstance(kernel, func.FuncOp) and kernel.body.blocks:
+                for nest in list(kernel.body.block.ops):
+                    if isinstance(nest, krnl.IterateOp) and not nest.inits:
+                        self.schedule(nest)
+
+    def schedule(self, nest: krnl.IterateOp) -> None:
+        """Schedules one outermost nest."""
+        writer = _Writer(nest)
+        if nest.contraction is not None:
+            self.contraction(nest, writer)
+        elif _is_vectorizable(nest):
+            writer.vectorize(len(nest.loops) - 1, self.lanes(nest))
+        self.parallelize(nest, writer)
+        writer.insert()
+
+    def lanes(self, nest: krnl.IterateOp) -> int:
+        """Lanes of a vector of the widest element type that the nest touches."""
+        widths = [
+            getattr(op.memref.type.element_type, "bitwidth", 32)  # type: ignore[union-attr]
+            for op in nest.walk()
+            if isinstance(op, krnl.LoadOp | krnl.StoreOp)
+        ]
+        return max(1, self.vector_bits // max([32, *widths]))
+
+    def contraction(self, nest: krnl.IterateOp, writer: _Writer) -> None:
+        """A register tile of rows by columns."""
+        row, column = nest.contraction.get_values()  # type: ignore[union-attr]
+        lanes = self.lanes(nest)
+        if not _is_vectorizable(nest, column):
+            return
+        extents = [_static(bounds) for bounds in nest.extents]
+        width = _panel(nest, column) or _column_width(extents[column], lanes)
+        vectors = max(1, width // lanes)
+        rows = self.rows(extents[row], vectors)
+        writer.block(column, width, extents[column])
+        writer.block(row, rows, extents[row])
+        writer.tensorize(row, column, lanes)
+
+    def rows(self, extent: int | None, vectors: int) -> int:
+        """Rows of a tile: accumulators, one vector of columns each and one of rows fit the registers."""
+        most = max(1, (self.registers - 2 - vectors) // vectors)
+        most = min(most, 14)
+        if extent is None:
+            return most
+        tiles = -(-extent // most)
+        return max(1, -(-extent // tiles))
+
+    def parallelize(self, nest: krnl.IterateOp, writer: _Writer) -> None:
+        """Shares out the outermost loops when there is enough work."""
+        work = _work(nest)
+        loops = writer.outer_loops()
+        if work < 2 * self.parallel_work or not loops:
+            return
+        chosen: list[SSAValue] = []
+        shares = 1
+        for handle, iterations in loops:
+            chosen.append(handle)
+            shares *= iterations
+            if shares >= 16:
+                break
+        if shares < 2:
+            return
+        grain = max(1, min(shares // 2, int(self.parallel_work * shares / work)))
+        writer.ops.append(krnl.ParallelOp(chosen, grain))
+
+
+class _Writer:
+    """Collects the schedule operations of one nest, and the order of its loops."""
+
+    def __init__(self, nest: krnl.IterateOp) -> None:
+        self.nest = nest
+        self.ops: list[Operation] = []
+        self.outer = list(nest.loops)
+        self.iterations = [ASSUMED_EXTENT if (n := _static(b)) is None else n for b in nest.extents]
+        self.first: list[tuple[SSAValue, int]] = []
+        self.tiles: dict[int, SSAValue] = {}
+
+    def block(self, axis: int, size: int, extent: int | None) -> None:
+        """Cuts a loop into tiles; a loop that is one tile stays whole."""
+        handle = self.nest.loops[axis]
+        if extent is not None and extent <= size:
+            self.tiles[axis] = handle
+            return
+        op = krnl.BlockOp(handle, size)
+        self.ops.append(op)
+        self.outer[axis] = op.outer
+        self.iterations[axis] = -(-self.iterations[axis] // size)
+        self.tiles[axis] = op.inner
+
+    def tensorize(self, row: int, column: int, lanes: int) -> None:
+        """Orders the loops (columns outermost, tile innermost) and makes the tile."""
+        order: list[SSAValue] = []
+        axes = [column, *(a for a in range(len(self.outer)) if a != column)]
+        for axis in axes:
+            if self.tiles.get(axis) is not self.outer[axis]:
+                order.append(self.outer[axis])
+                self.first.append((self.outer[axis], self.iterations[axis]))
+        order += [self.tiles[row], self.tiles[column]]
+        self.ops.append(krnl.PermuteOp(order))
+        self.ops.append(krnl.TensorizeOp(self.tiles[row], self.tiles[column], lanes))
+
+    def vectorize(self, axis: int, lanes: int) -> None:
+        """Runs an innermost loop as vectors."""
+        self.ops.append(krnl.VectorizeOp(self.nest.loops[axis], lanes))
+        self.tiles[axis] = self.nest.loops[axis]
+
+    def outer_loops(self) -> list[tuple[SSAValue, int]]:
+        """Loops that may run in parallel, outermost first, with their iterations."""
+        if self.first:
+            return self.first
+        loops = list(zip(self.outer, self.iterations, strict=True))
+        return [entry for axis, entry in enumerate(loops) if axis not in self.tiles]
+
+    def insert(self) -> None:
+        """Puts the operations in front of the nest."""
+        if self.ops:
+            block = self.nest.parent
+            assert block is not None
+            block.insert_ops_before(self.ops, self.nest)
+
+
+def _static(bounds: tuple[int | SSAValue, int | SSAValue]) -> int | None:
+    lower, upper = bounds
+    return upper - lower if isinstance(lower, int) and isinstance(upper, int) else None
+
+
+def _work(nest: krnl.IterateOp) -> int:
+    """Scalar operations of a nest, loops of unknown length counted as ASSUMED_EXTENT."""
+    total = 0
+    for op in nest.body.block.ops:
+        if isinstance(op, krnl.IterateOp):
+            total += _work(op)
+        elif op.regions:
+            total += sum(1 for _ in op.walk())
+        elif not isinstance(op, krnl.YieldOp | krnl.DefineLoopsOp):
+            total += 20 if op.name.startswith("math.") else 1
+    extents = [_static(bounds) for bounds in nest.extents]
+    return total * prod(ASSUMED_EXTENT if n is None else n for n in extents)
+
+
+def _panel(nest: krnl.IterateOp, axis: int) -> int | None:
+    """Width of the panels in which an operand is packed along a loop."""
+    variable = nest.induction_variables[axis]
+    for op in nest.body.walk():
+        if isinstance(op, krnl.LoadOp) and variable in op.indices:
+            place = list(op.indices).index(variable)
+            for result in op.map.data.results:
+                match result:
+                    case AffineBinaryOpExpr(
+                        kind=AffineBinaryOpKind.Mod,
+                        lhs=AffineDimExpr(position=position),
+                        rhs=AffineConstantExpr(value=width),
+                    ) if position == place:
+                        return width
+            shape = op.memref.type.get_shape()  # type: ignore[union-attr]
+            if (
+                len(shape) > 2
+                and op.map.data.results[-1] == AffineDimExpr(place)
+                and _is_packed(op)
+            ):
+                return shape[-1]
+    return None
+
+
+def _is_packed(op: krnl.LoadOp) -> bool:
+    """Whether a load reads the only panel of a packed operand: its number is simply 0."""
+    return op.map.data.results[0] == AffineConstantExpr(0)
+
+
+def _column_width(extent: int | None, lanes: int) -> int:
+    """Columns of a tile over an operand that is not packed."""
+    if extent is None:
+        return lanes
+    return lanes * min(2, max(1, -(-extent // lanes)))
+
+
+def _is_vectorizable(nest: krnl.IterateOp, axis: int | None = None) -> bool:
+    """Whether a loop (the innermost) reads and writes neighbours around a nested reduction."""
+    body = nest.body.block
+    if axis is None:
+        if not any(isinstance(op, krnl.IterateOp) for op in body.ops):
+            return False
+        axis = len(nest.loops) - 1
+    if _static(nest.extents[axis]) == 1:
+        return False
+    variable = nest.induction_variables[axis]
+    seen: set[SSAValue] = {variable}
+    for op in body.walk():
+        if isinstance(op, krnl.LoadOp | krnl.StoreOp):
+            if not _is_contiguous(op, variable, seen - {variable}):
+                return False
+        elif isinstance(op, krnl.IndexOp):
+            if seen & set(op.operands):
+                seen.update(op.results)
+        elif seen & set(op.operands) and (op.regions or op.name.startswith(("arith.cmpi", "scf"))):
+            return False
+        elif seen & set(op.operands):
+            seen.update(r for r in op.results if r.type == variable.type)
+        if isinstance(op, krnl.LoadOp) and seen & set(op.indices) and _is_index_data(op):
+            return False
+    return True
+
+
+def _is_index_data(op: krnl.LoadOp) -> bool:
+    """Whether a loaded value goes on to address memory."""
+    return any(use.operation.name == "arith.index_cast" for use in op.result.uses)
+
+
+def _is_contiguous(
+    op: krnl.LoadOp | krnl.StoreOp, variable: BlockArgument, derived: set[SSAValue]
+) -> bool:
+    if any(value in derived for value in op.indices):
+        return False
+    if variable not in op.indices:
+        return isinstance(op, krnl.LoadOp)
+    place = list(op.indices).index(variable)
+    *leading, last = op.map.data.results
+    shape = op.memref.type.get_shape()  # type: ignore[union-attr]
+    for number, result in enumerate(leading):
+        if _uses(result, place) and not _is_panel_number(result, place, shape, number):
+            return False
+    return _is_unit(last, place)
+
+
+def _uses(expression: object, place: int) -> bool:
+    if isinstance(expression, AffineBinaryOpExpr):
+        return _uses(expression.lhs, place) or _uses(expression.rhs, place)
+    return isinstance(expression, AffineDimExpr) and expression.position == place
+
+
+def _is_panel_number(expression: object, place: int, shape: Sequence[int], number: int) -> bool:
+    """`variable floordiv panel`, with the panel's width as the innermost size."""
+    return (
+        isinstance(expression, AffineBinaryOpExpr)
+        and expression.kind is AffineBinaryOpKind.FloorDiv
+        and expression.lhs == AffineDimExpr(place)
+        and expression.rhs == AffineConstantExpr(shape[-1])
+    )
+
+
+def _is_unit(expression: object, place: int) -> bool:
+    """Whether an index moves by one with a loop: `v`, `v + ...`, or `v mod panel`."""
+    if isinstance(expression, AffineDimExpr):
+        return expression.position == place
+    if not isinstance(expression, AffineBinaryOpExpr):
+        return False
+    if expression.kind is AffineBinaryOpKind.Mod:
+        return expression.lhs == AffineDimExpr(place)
+    if expression.kind is AffineBinaryOpKind.Add:
+        sides = (expression.lhs, expression.rhs)
+        used = [side for side in sides if _uses(side, place)]
+        return len(used) == 1 and _is_unit(used[0], place)
+    return False

@@ -1,0 +1,27 @@
+"""`onnx` stage to `krnl` stage: dispatches become kernels, the main function the host program.
+
+The rules stand by family: `pointwise`, `maps`, `contractions`, `movement`, `reductions`, ...; what they may
+use is `kernel.Kernel`. `registry` says which kinds of rules there are.
+"""
+
+from passes.lower.onnx_to_krnl import (
+    contractions,
+    maps,
+    movement,
+    pointwise,
+    reductions,
+    windows,
+)
+from passes.lower.onnx_to_krnl.lowering import OnnxToKrnl
+from passes.lower.onnx_to_krnl.registry import is_lowered
+
+__all__ = [
+    "OnnxToKrnl",
+    "contractions",
+    "is_lowered",
+    "maps",
+    "movement",
+    "pointwise",
+    "reductions",
+    "windows",
+]

@@ -1,0 +1,161 @@
+"""Sums of products: MatMul, Gemm and Conv as one form of nest.
+
+    for rows, columns:  acc = 0;  for taps:  acc += lhs[row, tap] * rhs[tap, column];  give(acc)
+
+The nest is marked with its row and column loop, which is all that the schedule needs to make a register
+tile of it. The right-hand side comes packed in panels of columns, a convolution's input channels-last
+(`passes/onnx/assign_layouts.py` sees to both), so that columns are neighbours in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dialects.onnx.dims import Dim
+from dialects.onnx.ops import OnnxOp
+from dialects.onnx.types import is_none
+from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.registry import root
+from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
+
+
+def multiply_add(k: Kernel, acc: Scalar, lhs: Scalar, rhs: Scalar) -> Scalar:
+    """acc + lhs * rhs in the accumulator's type."""
+    s = k.s
+    product = s.mul(s.cast(lhs, acc.element), s.cast(rhs, acc.element), REDUCTION)
+    return s.add(acc, product, REDUCTION)
+
+
+def _batch_entries(
+    k: Kernel, dims: Sequence[Dim], batch: Sequence[Affine], result: Sequence[Dim]
+) -> list[Affine]:
+    """Batch indices of an operand that broadcasts against the result's batch axes."""
+    skipped = len(result) - len(dims)
+    return [
+        k._broadcast_entry(batch[skipped + axis], dim, result[skipped + axis])
+        for axis, dim in enumerate(dims)
+    ]
+
+
+@root("MatMul", fuses="none")
+def matmul(k: Kernel, op: OnnxOp) -> None:
+    """numpy.matmul: batches broadcast, one-dimensional operands count as a row or a column."""
+    lhs, rhs = op.operands
+    result = op.results[0]
+    lhs_dims, rhs_dims, dims = k.dims(lhs), k.dims(rhs), k.dims(result)
+    has_rows, has_columns = len(lhs_dims) > 1, len(rhs_dims) > 1
+    batch_dims = dims[: len(dims) - has_rows - has_columns]
+    rows: Dim = lhs_dims[-2] if has_rows else 1
+    columns: Dim = rhs_dims[-1] if has_columns else 1
+    accumulator = accumulator_type(k.element(result))
+
+    def body(ivs: list[Affine]) -> None:
+        *batch, row, column = ivs
+
+        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            at = _batch_entries(k, lhs_dims[:-2], batch, batch_dims)
+            a = k.read(lhs, [*at, *([row] if has_rows else []), taps[0]])
+            at = _batch_entries(k, rhs_dims[:-2], batch, batch_dims)
+            b = k.read(rhs, [*at, taps[0], *([column] if has_columns else [])])
+            return [multiply_add(k, carried[0], a, b)]
+
+        (total,) = k.reduce([lhs_dims[-1]], [k.s.const(0, accumulator)], step)
+        entries = [*batch, *([row] if has_rows else []), *([column] if has_columns else [])]
+        k.give(result, entries, k.s.cast(total, k.element(result)))
+
+    count = len(batch_dims)
+    k.nest([*batch_dims, rows, columns], body, contraction=(count, count + 1))
+
+
+@root("Gemm", fuses="none")
+def gemm(k: Kernel, op: OnnxOp) -> None:
+    """alpha * A' * B' + beta * C, with ' an optional transposition and C broadcast."""
+    lhs, rhs, *rest = op.operands
+    addend = rest[0] if rest and not is_none(rest[0]) else None
+    result = op.results[0]
+    rows, columns = k.dims(result)
+    depth = k.dims(lhs)[0 if op.get("transA") else 1]
+    element = k.element(result)
+    accumulator = accumulator_type(element)
+
+    def body(ivs: list[Affine]) -> None:
+        row, column = ivs
+
+        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            tap = taps[0]
+            a = k.read(lhs, [tap, row] if op.get("transA") else [row, tap])
+            b = k.read(rhs, [column, tap] if op.get("transB") else [tap, column])
+            return [multiply_add(k, carried[0], a, b)]
+
+        (total,) = k.reduce([depth], [k.s.const(0, accumulator)], step)
+        if op.get("alpha") != 1:
+            total = k.s.mul(total, k.s.const(op.get("alpha"), accumulator))
+        if addend is not None and op.get("beta") != 0:
+            term = k.s.cast(k.read(addend, k.broadcast(addend, op, ivs)), accumulator)
+            if op.get("beta") != 1:
+                term = k.s.mul(term, k.s.const(op.get("beta"), accumulator))
+            total = k.s.add(total, term)
+        k.give(result, ivs, k.s.cast(total, element))
+
+    k.nest([rows, columns], body, contraction=(0, 1))
+
+
+def spatial_attribute(op: OnnxOp, name: str, rank: int) -> tuple[int, ...]:
+    """`strides` or `dilations` of a window operator, 1 where absent."""
+    return tuple(op.get(name) or (1,) * rank)
+
+
+@root("Conv", fuses="none")
+def conv(k: Kernel, op: OnnxOp) -> None:
+    """Convolution without padding: a sum over kernel taps of products over channels."""
+    data, weight, *rest = op.operands
+    bias = rest[0] if rest and not is_none(rest[0]) else None
+    result = op.results[0]
+    dims, weight_dims = k.dims(result), k.dims(weight)
+    rank = len(dims) - 2
+    groups = op.get("group")
+    channels, outputs = weight_dims[1], dims[1]
+    strides = spatial_attribute(op, "strides", rank)
+    dilations = spatial_attribute(op, "dilations", rank)
+    element = k.element(result)
+    accumulator = accumulator_type(element)
+    per_group = _per_group(outputs, groups)
+    depthwise = groups > 1 and per_group == 1
+
+    def body(ivs: list[Affine]) -> None:
+        image, *place = ivs[: 1 + rank]
+        if groups == 1:
+            group, output = affine(0), ivs[-1]
+        elif depthwise:
+            group = output = ivs[-1]
+        else:
+            group, output = ivs[-2], ivs[-2] * per_group + ivs[-1]
+
+        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            *window, channel = taps
+            at = [
+                p * s + w * d for p, s, w, d in zip(place, strides, window, dilations, strict=True)
+            ]
+            a = k.read(data, [image, k.times(group, channels) + channel, *at])
+            b = k.read(weight, [output, channel, *window])
+            return [multiply_add(k, carried[0], a, b)]
+
+        taps = [*weight_dims[2:], channels]
+        (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
+        if bias is not None:
+            total = k.s.add(total, k.s.cast(k.read(bias, [output]), accumulator))
+        k.give(result, [image, output, *place], k.s.cast(total, element))
+
+    space: list[Dim] = [dims[0], *dims[2:]]
+    space += [outputs] if groups == 1 or depthwise else [groups, per_group]
+    k.nest(
+        space,
+        body,
+        contraction=(len(space) - 2 if groups == 1 or depthwise else rank, len(space) - 1),
+    )
+
+
+def _per_group(outputs: Dim, groups: int) -> int:
+    assert isinstance(outputs, int), "a convolution's weights have static sizes"
+    return outputs // groups

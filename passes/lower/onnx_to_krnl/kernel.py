@@ -1,0 +1,574 @@
+"""Emission of one dispatch as one kernel: from its outputs inwards, index by index.
+
+A `Kernel` holds everything that rules need: nests of loops, reads of any value of the dispatch at any index
+(which emits whatever computes that element, once in a scope), sizes as index values, and the place where
+a root gives its elements, from which the operators behind it are computed and stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from xdsl.dialects import arith, func, memref, scf
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    ArrayAttr,
+    FunctionType,
+    IndexType,
+    IntegerAttr,
+    LocationAttr,
+    MemRefType,
+    StringAttr,
+    UnitAttr,
+    UnknownLoc,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from dialects import krnl
+from dialects.onnx.constants import single_element
+from dialects.onnx.dims import Dim, DimExpr, Function, Symbol
+from dialects.onnx.locations import fuse_locations, place_of
+from dialects.onnx.ops import Const, OnnxOp
+from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, panel_of
+from passes.lower.index import Affine, Var, affine, to_map
+from passes.lower.onnx_to_krnl.layout import Layout
+from passes.lower.onnx_to_krnl.registry import MAPS, POINTWISE, ROOTS, key_of
+from passes.lower.onnx_to_krnl.scalars import (
+    Scalar,
+    Scalars,
+    i1,
+    register_type,
+    storage_type,
+)
+from runtime.errors import InternalError, UnsupportedError
+
+index = IndexType()
+Bound = Dim | Affine
+
+
+def layout_of_value(value: SSAValue) -> Layout:
+    """The layout of a tensor's buffer, from its type."""
+    dims = dims_of(value.type)
+    assert dims is not None
+    order = layout_of(value.type)
+    return Layout.row_major(len(dims)) if order is None else Layout(order, panel_of(value.type))
+
+
+class Kernel:
+    """The kernel of a dispatch, while it is being emitted."""
+
+    def __init__(self, dispatch: func.FuncOp, dims: dict[SSAValue, tuple[Dim, ...]] | None = None):
+        body = dispatch.body.block
+        returned = body.last_op
+        assert isinstance(returned, func.ReturnOp)
+        self.dispatch = dispatch
+        self.inputs = tuple(body.args)
+        self.outputs = tuple(returned.arguments)
+        self.ops = [op for op in body.ops if isinstance(op, OnnxOp)]
+        self.dims_override = dims or {}
+        self.block = self.top = Block()
+        self.location: LocationAttr = UnknownLoc()
+        self.s = Scalars(self.add)
+        self.scopes: list[dict] = [{}]
+        self.bound: dict[SSAValue, Scalar] = {}
+        self.buffers: dict[SSAValue, SSAValue] = {}
+        self.symbols: dict[str, Affine] = {}
+        self.dim_values: dict[Dim, Affine] = {}
+        self._last_size_op: Operation | None = None
+        self._arguments()
+
+    # Setting up -----------------------------------------------------------------------------
+
+    def _arguments(self) -> None:
+        for number, value in enumerate(self.inputs):
+            self._buffer(value, value.name_hint or f"in{number}")
+        self.output_buffers = [
+            self._buffer_argument(value, f"out{number}")
+            for number, value in enumerate(self.outputs)
+        ]
+        for name in self._symbol_names():
+            argument = self.top.insert_arg(index, len(self.top.args))
+            argument.name_hint = name
+            self.symbols[name] = affine(Var(argument))
+
+    def _symbol_names(self) -> list[str]:
+        names = self.dispatch.attributes.get("onnx.symbols")
+        return [entry.data for entry in names] if isinstance(names, ArrayAttr) else []
+
+    def _buffer(self, value: SSAValue, name: str) -> None:
+        self.buffers[value] = self._buffer_argument(value, name)
+
+    def _buffer_argument(self, value: SSAValue, name: str) -> SSAValue:
+        argument = self.top.insert_arg(self.memref_type(value), len(self.top.args))
+        argument.name_hint = name
+        return argument
+
+    def memref_type(self, value: SSAValue) -> MemRefType:
+        """The buffer type of a tensor."""
+        dims = self.layout(value).dims(self.dims(value))
+        shape = [dim if isinstance(dim, int) else DYNAMIC_INDEX for dim in dims]
+        return MemRefType(storage_type(self.element(value)), shape)
+
+    def finish(self, name: str) -> func.FuncOp:
+        """The finished kernel."""
+        self.block = self.top
+        self.top.add_op(func.ReturnOp())
+        location = fuse_locations([op.location for op in self.ops])
+        kernel = func.FuncOp.create(
+            properties={
+                "sym_name": StringAttr(name),
+                "function_type": FunctionType.from_lists([a.type for a in self.top.args], []),
+            },
+            attributes={"krnl.kernel": UnitAttr()},
+            regions=[Region(self.top)],
+            location=location,
+        )
+        return kernel
+
+    # What is known of values ----------------------------------------------------------------
+
+    def dims(self, value: SSAValue) -> tuple[Dim, ...]:
+        """Sizes of a tensor."""
+        found = self.dims_override.get(value)
+        if found is None:
+            found = dims_of(value.type)
+        if found is None:
+            raise InternalError("a tensor of unknown rank reached emission")
+        return found
+
+    def element(self, value: SSAValue) -> Attribute:
+        """ONNX element type of a tensor."""
+        return element_type_of(value.type)
+
+    def layout(self, value: SSAValue) -> Layout:
+        """Layout of a tensor's buffer."""
+        if value in self.dims_override:
+            return Layout.row_major(len(self.dims_override[value]))
+        return layout_of_value(value)
+
+    def size(self, dim: Bound) -> Affine:
+        """A size as an index expression; what is not linear is computed once, ahead of the loops."""
+        if isinstance(dim, Affine):
+            return dim
+        if isinstance(dim, int):
+            return affine(dim)
+        if dim not in self.dim_values:
+            self.dim_values[dim] = self._size(dim)
+        return self.dim_values[dim]
+
+    def _size(self, dim: DimExpr) -> Affine:
+        total = affine(0)
+        for monomial, coefficient in dim.terms:
+            if not monomial:
+                total = total + coefficient
+                continue
+            product = self._atom_size(monomial[0])
+            for atom in monomial[1:]:
+                product = self._product_at_top(product, self._atom_size(atom))
+            total = total + product * coefficient
+        return total
+
+    def _atom_size(self, atom: Symbol | Function) -> Affine:
+        if isinstance(atom, Symbol):
+            return self.symbols[atom.name]
+        lhs, rhs = self.size(atom.lhs), self.size(atom.rhs)
+        if not rhs.terms and rhs.constant > 0 and atom.kind in ("//", "%"):
+            return lhs // rhs.constant if atom.kind == "//" else lhs % rhs.constant
+        kinds = {
+            "//": arith.FloorDivSIOp,
+            "%": arith.RemSIOp,
+            "max": arith.MaxSIOp,
+            "min": arith.MinSIOp,
+        }
+        return self._at_top(kinds[atom.kind], lhs, rhs)
+
+    def _product_at_top(self, lhs: Affine, rhs: Affine) -> Affine:
+        return self._at_top(arith.MuliOp, lhs, rhs)
+
+    def _at_top(self, kind: type[Operation], lhs: Affine, rhs: Affine) -> Affine:
+        """An operation on sizes, in front of everything that may use it."""
+        values = [self._value_at_top(lhs), self._value_at_top(rhs)]
+        return affine(Var(self._add_at_top(kind.create(operands=values, result_types=[index]))))
+
+    def _value_at_top(self, expression: Affine) -> SSAValue:
+        if len(expression.terms) == 1 and not expression.constant and expression.terms[0][1] == 1:
+            atom = expression.terms[0][0]
+            if isinstance(atom, Var) and atom.value is not None:
+                return atom.value
+        map, operands = to_map([expression])
+        return self._add_at_top(krnl.IndexOp(operands, map))
+
+    def _add_at_top(self, op: Operation) -> SSAValue:
+        if self._last_size_op is not None:
+            self.top.insert_op_after(op, self._last_size_op)
+        elif self.top.first_op is not None:
+            self.top.insert_op_before(op, self.top.first_op)
+        else:
+            self.top.add_op(op)
+        self._last_size_op = op
+        return op.results[0]
+
+    # Index arithmetic -----------------------------------------------------------------------
+
+    def add(self, op: Operation) -> SSAValue:
+        """Appends an operation to the current block and returns its first result."""
+        op.location = self.location
+        self.block.add_op(op)
+        return op.results[0]
+
+    def index_value(self, expression: Affine | int) -> SSAValue:
+        """An index expression as an SSA value."""
+        expression = affine(expression)
+        if len(expression.terms) == 1 and not expression.constant:
+            atom, c = expression.terms[0]
+            if isinstance(atom, Var) and c == 1 and atom.value is not None:
+                return atom.value
+        if not expression.terms:
+            return self.add(
+                arith.ConstantOp.create(
+                    result_types=[index],
+                    properties={"value": IntegerAttr(expression.constant, index)},
+                )
+            )
+        map, operands = to_map([expression])
+        return self.add(krnl.IndexOp(operands, map))
+
+    def index_of(self, value: SSAValue, low: int | None = None, high: int | None = None) -> Affine:
+        """An SSA index value as an index expression, with what is known of its range."""
+        return affine(Var(value, low, high))
+
+    def times(self, lhs: Affine, dim: Bound) -> Affine:
+        """An index times a size."""
+        factor = self.size(dim)
+        if not factor.terms:
+            return lhs * factor.constant
+        if not lhs.terms:
+            return factor * lhs.constant
+        product = arith.MuliOp.create(
+            operands=[self.index_value(lhs), self.index_value(factor)], result_types=[index]
+        )
+        return affine(Var(self.add(product)))
+
+    def divide(self, lhs: Affine, dim: Bound) -> tuple[Affine, Affine]:
+        """Quotient and remainder of an index that is not negative by a size."""
+        divisor = self.size(dim)
+        if not divisor.terms:
+            return lhs // divisor.constant, lhs % divisor.constant
+        values = [self.index_value(lhs), self.index_value(divisor)]
+        quotient = self.add(arith.DivUIOp.create(operands=values, result_types=[index]))
+        rest = self.add(arith.RemUIOp.create(operands=values, result_types=[index]))
+        return affine(Var(quotient)), affine(Var(rest))
+
+    # Loops ----------------------------------------------------------------------------------
+
+    def nest(
+        self,
+        extents: Sequence[Bound | tuple[Bound, Bound]],
+        body: Callable[[list[Affine]], None],
+        contraction: tuple[int, int] | None = None,
+    ) -> None:
+        """Loops over a space; ``body`` gets the loop variables. Iterations are independent."""
+        self._iterate(extents, [], lambda ivs, _: body(ivs) or [], contraction)
+
+    def reduce(
+        self,
+        extents: Sequence[Bound | tuple[Bound, Bound]],
+        initial: Sequence[Scalar],
+        body: Callable[[list[Affine], list[Scalar]], Sequence[Scalar]],
+    ) -> list[Scalar]:
+        """Loops that carry values: ``body(variables, values) -> next values``."""
+        return self._iterate(extents, list(initial), body, None)
+
+    def _iterate(
+        self,
+        extents: Sequence[Bound | tuple[Bound, Bound]],
+        initial: list[Scalar],
+        body: Callable[[list[Affine], list[Scalar]], Sequence[Scalar]],
+        contraction: tuple[int, int] | None,
+    ) -> list[Scalar]:
+        if not extents:
+            self.scopes.append({})
+            results = list(body([], initial))
+            self.scopes.pop()
+            return results
+        bounds = [self._bounds(extent) for extent in extents]
+        loops = krnl.DefineLoopsOp(len(bounds))
+        self.add(loops)
+        types = [register_type(s.element) for s in initial]
+        block = Block(arg_types=[index] * len(bounds) + types)
+        variables = [
+            affine(Var(arg, *_range(lower, upper)))
+            for arg, (lower, upper) in zip(block.args, bounds, strict=False)
+        ]
+        operands = [(self._bound(lower), self._bound(upper)) for lower, upper in bounds]
+        carried = [
+            Scalar(arg, s.element)
+            for arg, s in zip(block.args[len(bounds) :], initial, strict=True)
+        ]
+        outside, self.block = self.block, block
+        self.scopes.append({})
+        results = body(variables, carried)
+        self.add_terminator(krnl.YieldOp([s.value for s in results]))
+        self.scopes.pop()
+        self.block = outside
+        made = krnl.IterateOp(
+            loops.results, operands, [s.value for s in initial], Region(block), contraction
+        )
+        made.location = self.location
+        outside.add_op(made)
+        return [Scalar(r, s.element) for r, s in zip(made.results, initial, strict=True)]
+
+    def add_terminator(self, op: Operation) -> None:
+        """Ends the current block."""
+        op.location = self.location
+        self.block.add_op(op)
+
+    def _bounds(self, extent: Bound | tuple[Bound, Bound]) -> tuple[Affine, Affine]:
+        lower, upper = extent if isinstance(extent, tuple) else (0, extent)
+        return self.size(lower), self.size(upper)
+
+    def _bound(self, expression: Affine) -> int | SSAValue:
+        return self.index_value(expression) if expression.terms else expression.constant
+
+    def when(
+        self,
+        condition: Scalar,
+        then: Callable[[], Scalar],
+        otherwise: Callable[[], Scalar],
+    ) -> Scalar:
+        """One of two computations; only the chosen one runs."""
+        regions, element = [], None
+        outside = self.block
+        for branch in (then, otherwise):
+            self.block = Block()
+            self.scopes.append({})
+            result = branch()
+            element = result.element
+            self.add_terminator(scf.YieldOp(result.value))
+            self.scopes.pop()
+            regions.append(Region(self.block))
+        self.block = outside
+        assert element is not None
+        made = scf.IfOp.create(
+            operands=[condition.value], result_types=[register_type(element)], regions=regions
+        )
+        return Scalar(self.add(made), element)
+
+    def run_if(self, condition: Scalar, then: Callable[[], None]) -> None:
+        """Runs a computation only if a condition holds."""
+        outside, self.block = self.block, Block()
+        self.scopes.append({})
+        then()
+        self.add_terminator(scf.YieldOp())
+        self.scopes.pop()
+        region = Region(self.block)
+        self.block = outside
+        made = scf.IfOp.create(operands=[condition.value], regions=[region, Region()])
+        made.location = self.location
+        outside.add_op(made)
+
+    def compare_index(self, order: str, lhs: Affine, rhs: Affine) -> Scalar:
+        """Compares two index expressions, as signed numbers."""
+        order_number = {"eq": 0, "ne": 1, "lt": 2, "le": 3, "gt": 4, "ge": 5}[order]
+        made = arith.CmpiOp(self.index_value(lhs), self.index_value(rhs), order_number)
+        return Scalar(self.add(made), i1)
+
+    def inside(self, entry: Affine, dim: Bound) -> Scalar | None:
+        """Whether ``0 <= entry < dim``; None when that is certain."""
+        low, high = entry.range
+        size = self.size(dim)
+        certain_high = high is not None and not size.terms and high < size.constant
+        parts = []
+        if low is None or low < 0:
+            parts.append(self.compare_index("ge", entry, affine(0)))
+        if not certain_high:
+            parts.append(self.compare_index("lt", entry, size))
+        if not parts:
+            return None
+        return parts[0] if len(parts) == 1 else self.s.bit_and(*parts)
+
+    def all_inside(self, entries: Sequence[Affine], dims: Sequence[Bound]) -> Scalar | None:
+        """Whether all entries are inside their sizes; None when that is certain."""
+        result: Scalar | None = None
+        for entry, dim in zip(entries, dims, strict=True):
+            part = self.inside(entry, dim)
+            if part is not None:
+                result = part if result is None else self.s.bit_and(result, part)
+        return result
+
+    # Memory ---------------------------------------------------------------------------------
+
+    def load(self, buffer: SSAValue, entries: Sequence[Affine], element: Attribute) -> Scalar:
+        """An element of a buffer, as it is used in registers."""
+        map, operands = to_map(list(entries))
+        value = self.add(krnl.LoadOp(buffer, operands, map))
+        if element == i1:
+            byte = Scalar(value, storage_type(element))
+            return self.s.compare("ne", byte, self.s.like(0, byte))
+        return Scalar(value, element)
+
+    def store(self, scalar: Scalar, buffer: SSAValue, entries: Sequence[Affine]) -> None:
+        """Writes an element of a buffer."""
+        value = scalar.value
+        if scalar.is_bool:
+            value = self.add(
+                arith.ExtUIOp.create(operands=[value], result_types=[storage_type(i1)])
+            )
+        map, operands = to_map(list(entries))
+        self.add_terminator(krnl.StoreOp(value, buffer, operands, map))
+
+    def scratch(self, dims: Sequence[int], element: Attribute) -> SSAValue:
+        """A small buffer of this kernel's own, one for each thread."""
+        kind = MemRefType(storage_type(element), list(dims))
+        return self.add(memref.AllocaOp.get(storage_type(element), 64, list(kind.get_shape())))
+
+    # Values of the dispatch -----------------------------------------------------------------
+
+    def read(self, value: SSAValue, entries: Sequence[Affine]) -> Scalar:
+        """An element of any value of the dispatch; computed where it is not stored."""
+        if value in self.bound:
+            return self.bound[value]
+        key = (value, tuple(entries))
+        for scope in reversed(self.scopes):
+            if key in scope:
+                return scope[key]
+        if value in self.buffers:
+            at = self.layout(value).index(entries)
+            scalar = self.load(self.buffers[value], at, self.element(value))
+        else:
+            scalar = self._compute(value, entries)
+        self.scopes[-1][key] = scalar
+        return scalar
+
+    def _compute(self, value: SSAValue, entries: Sequence[Affine]) -> Scalar:
+        op = value.owner
+        assert isinstance(op, Operation)
+        if isinstance(op, Const):
+            return self._constant(op)
+        assert isinstance(op, OnnxOp)
+        before, self.location = self.location, op.location
+        key = key_of(op)
+        if key in POINTWISE:
+            result = POINTWISE[key](self.s, op, self._operands_at(op, entries))
+        elif key in MAPS:
+            result = MAPS[key].read(self, op, op.results.index(value), entries)
+        else:
+            raise InternalError(f"{op.name} cannot be read element by element")
+        self.location = before
+        return result
+
+    def _operands_at(self, op: OnnxOp, entries: Sequence[Affine]) -> list[Scalar | None]:
+        return [
+            None if is_none(operand) else self.read(operand, self.broadcast(operand, op, entries))
+            for operand in op.operands
+        ]
+
+    def broadcast(self, operand: SSAValue, op: OnnxOp, entries: Sequence[Affine]) -> list[Affine]:
+        """Indices of the operand's element that meets the result's element at ``entries``."""
+        dims, result = self.dims(operand), self.dims(op.results[0])
+        skipped = len(result) - len(dims)
+        return [
+            self._broadcast_entry(entries[skipped + axis], dim, result[skipped + axis])
+            for axis, dim in enumerate(dims)
+        ]
+
+    def _broadcast_entry(self, entry: Affine, dim: Dim, result: Dim) -> Affine:
+        if dim == 1:
+            return affine(0)
+        if dim == result or isinstance(dim, int):
+            return entry
+        # Which of two unlike symbolic sizes is the 1 shows at run time only.
+        single = self.compare_index("eq", self.size(dim), affine(1))
+        values = [self.index_value(affine(0)), self.index_value(entry)]
+        made = arith.SelectOp.create(operands=[single.value, *values], result_types=[index])
+        return affine(Var(self.add(made), *entry.range))
+
+    def _constant(self, op: Const) -> Scalar:
+        return self.s.const(single_element(op), self.element(op.result))
+
+    # Results --------------------------------------------------------------------------------
+
+    def emit(self) -> None:
+        """Emits the whole dispatch."""
+        root = next((op for op in self.ops if key_of(op) in ROOTS), None)
+        if root is None:
+            self._emit_pure()
+            return
+        self.location = root.location
+        ROOTS[key_of(root)].emit(self, root)
+
+    def _emit_pure(self) -> None:
+        """Without a root: a nest over each output, in the order of its buffer."""
+        for output, buffer in zip(self.outputs, self.output_buffers, strict=True):
+            layout, dims = self.layout(output), self.dims(output)
+            assert isinstance(output.owner, Operation)
+            self.location = output.owner.location
+
+            def body(
+                ivs: list[Affine],
+                output: SSAValue = output,
+                buffer: SSAValue = buffer,
+                layout: Layout = layout,
+            ) -> None:
+                entries = self.logical(layout, ivs)
+                self._store_output(output, buffer, entries)
+
+            self.nest([dims[axis] for axis in layout.order[: len(dims)]], body)
+
+    def logical(self, layout: Layout, ivs: Sequence[Affine]) -> list[Affine]:
+        """Loop variables in a buffer's order as logical indices."""
+        entries = [affine(0)] * len(ivs)
+        for axis, iv in zip(layout.order, ivs, strict=False):
+            entries[axis] = iv
+        return entries
+
+    def give(self, result: SSAValue, entries: Sequence[Affine], scalar: Scalar) -> None:
+        """A root's element: computes what is fused behind it and stores the outputs."""
+        self.scopes.append({})
+        self.bound[result] = scalar
+        for output, buffer in zip(self.outputs, self.output_buffers, strict=True):
+            at = self.forward(output, result, entries)
+            if at is not None:
+                self._store_output(output, buffer, at)
+        del self.bound[result]
+        self.scopes.pop()
+
+    def _store_output(self, output: SSAValue, buffer: SSAValue, entries: list[Affine]) -> None:
+        scalar = self.read(output, entries)
+        self.store(scalar, buffer, self.layout(output).index(entries))
+
+    def forward(
+        self, output: SSAValue, result: SSAValue, entries: Sequence[Affine]
+    ) -> list[Affine] | None:
+        """Where in an output the element of a root's result ends up; None if it does not."""
+        if output is result:
+            return list(entries)
+        op = output.owner
+        if not isinstance(op, OnnxOp) or output in self.buffers:
+            return None
+        key = key_of(op)
+        if key in MAPS:
+            before = self.forward(op.operands[0], result, entries)
+            rule = MAPS[key].forward
+            if before is None:
+                return None
+            if rule is None:
+                raise InternalError(f"{op.name} is fused behind a root but is no bijection")
+            return rule(self, op, before)
+        if key not in POINTWISE:
+            return None
+        for operand in op.operands:
+            found = None if is_none(operand) else self.forward(operand, result, entries)
+            if found is not None:
+                missing = len(self.dims(output)) - len(found)
+                return [affine(0)] * missing + found
+        return None
+
+    def unsupported(self, op: OnnxOp, reason: str, hint: str = "") -> UnsupportedError:
+        """An error about an operation, to be raised by its rule."""
+        return UnsupportedError(reason, place_of(op.location, "krnl"), hint)
+
+
+def _range(lower: Affine, upper: Affine) -> tuple[int | None, int | None]:
+    high = upper.range[1]
+    return lower.range[0], None if high is None else high - 1

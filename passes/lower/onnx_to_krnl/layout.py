@@ -1,0 +1,89 @@
+"""How a tensor lies in memory: the order of its axes, and one axis that may be cut into panels.
+
+    row-major          [0, 1, 2, 3]
+    channels-last      [0, 2, 3, 1]                 NCHW as N H W C
+    packed columns     [n / 64, k, n % 64]          the right-hand side of a product: panels of 64 columns
+
+A layout maps logical indices to those of the buffer; emission always speaks of logical ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from dialects.onnx.dims import Dim, ceildiv
+from passes.lower.index import Affine
+
+
+@dataclass(frozen=True)
+class Layout:
+    """``order`` names logical axes, outermost first.
+
+    With ``panel`` > 0 the axis that stands twice in ``order`` is cut: first its panel number, later (its last
+    occurrence) the place inside the panel. The last panel is padded with zeros.
+    """
+
+    order: tuple[int, ...]
+    panel: int = 0
+
+    @staticmethod
+    def row_major(rank: int) -> Layout:
+        """Axes in their logical order."""
+        return Layout(tuple(range(rank)))
+
+    @property
+    def is_row_major(self) -> bool:
+        """Whether the buffer's order is the logical one."""
+        return self.order == tuple(range(len(self.order)))
+
+    @property
+    def cut_axis(self) -> int | None:
+        """The axis that is cut into panels."""
+        return self.order[-1] if self.panel else None
+
+    def dims(self, dims: Sequence[Dim]) -> list[Dim]:
+        """Sizes of the buffer."""
+        sizes = [dims[axis] for axis in self.order]
+        if self.panel:
+            sizes[self.order.index(self.order[-1])] = ceildiv(dims[self.order[-1]], self.panel)
+            sizes[-1] = self.panel
+        return sizes
+
+    def index(self, index: Sequence[Affine]) -> list[Affine]:
+        """Indices into the buffer."""
+        entries = [index[axis] for axis in self.order]
+        if self.panel:
+            column = entries[-1]
+            entries[self.order.index(self.order[-1])] = column // self.panel
+            entries[-1] = column % self.panel
+        return entries
+
+    def arrange(self, array: np.ndarray) -> np.ndarray:
+        """A row-major array in this layout."""
+        if not self.panel:
+            return np.ascontiguousarray(array.transpose(self.order))
+        axis = self.order[-1]
+        width = -array.shape[axis] % self.panel
+        if width:
+            pads = [(0, width if a == axis else 0) for a in range(array.ndim)]
+            array = np.pad(array, pads)
+        shape = list(array.shape)
+        shape[axis : axis + 1] = [shape[axis] // self.panel, self.panel]
+        outer = [a + (a > axis) for a in self.order[:-1]]
+        return np.ascontiguousarray(array.reshape(shape).transpose([*outer, axis + 1]))
+
+    def same_bytes(self, other: Layout, dims: Sequence[Dim]) -> bool:
+        """Whether both layouts put a tensor of these sizes into the same bytes."""
+        if self.panel or other.panel:
+            return self == other
+        long = [a for a in self.order if dims[a] != 1]
+        return long == [a for a in other.order if dims[a] != 1]
+
+
+def element_count(dims: Sequence[Dim]) -> Dim:
+    """Number of elements of a tensor."""
+    return prod(dims, start=1)

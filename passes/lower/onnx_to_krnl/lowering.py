@@ -1,0 +1,46 @@
+"""`lower-krnl`: onnx -> krnl.
+
+Requires dispatches (`onnx-form-dispatches`). Ensures that no `onnx` operation is left: every dispatch is a
+kernel (`func.func` with `krnl` loops, not yet scheduled), and `@main` is a `hal.program`.
+
+    func.func private @relu_4(%x: tensor<4xf32>) { onnx.Relu }
+      ==>  func.func @relu_4(%in0: memref<4xf32>, %out0: memref<4xf32>) { krnl.iterate ... }
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects import func
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+
+from dialects.onnx.constants import pool_of
+from passes.lower.onnx_to_krnl.collapse import collapsed_dims
+from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.program import ProgramBuilder
+
+
+@dataclass(frozen=True)
+class OnnxToKrnl(ModulePass):
+    """Lowers dispatches to kernels and the main function to the host program."""
+
+    name = "lower-krnl"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Lowers the module in place."""
+        pool = pool_of(ctx)
+        for function in [f for f in op.ops if isinstance(f, func.FuncOp)]:
+            if "onnx.dispatch" in function.attributes:
+                Rewriter.replace_op(function, emit_kernel(function))
+            elif function.sym_name.data == "main":
+                Rewriter.replace_op(function, ProgramBuilder(function, pool).build())
+
+
+def emit_kernel(dispatch: func.FuncOp) -> func.FuncOp:
+    """The kernel of one dispatch."""
+    kernel = Kernel(dispatch, collapsed_dims(dispatch))
+    kernel.emit()
+    return kernel.finish(dispatch.sym_name.data)

@@ -1,0 +1,129 @@
+"""Index maps: operators that only say where an element comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dialects.onnx.dims import Dim
+from dialects.onnx.ops import OnnxOp
+from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.registry import index_map
+from passes.lower.onnx_to_krnl.scalars import Scalar
+
+Indices = Sequence[Affine]
+
+
+def remap(
+    k: Kernel, source: Sequence[Dim], target: Sequence[Dim], entries: Indices
+) -> list[Affine]:
+    """Indices into a tensor of sizes ``target`` that holds the same elements as one of ``source``.
+
+    ``entries`` are indices into ``source``. Axes are matched in groups of equal products, so that only
+    the axes that really are split or joined cost arithmetic.
+    """
+    result: list[Affine] = []
+    for group_source, group_target in _groups(source, target):
+        rows = [(entries[axis], source[axis]) for axis in group_source]
+        result += _regroup(k, rows, [target[axis] for axis in group_target])
+    return result
+
+
+def _groups(source: Sequence[Dim], target: Sequence[Dim]) -> list[tuple[list[int], list[int]]]:
+    """Smallest runs of axes of both sides with equal products, in order."""
+    groups: list[tuple[list[int], list[int]]] = []
+    a = b = 0
+    while a < len(source) or b < len(target):
+        left, right = [], []
+        product_left: Dim = 1
+        product_right: Dim = 1
+        while True:
+            if left and right and product_left == product_right:
+                break
+            grow_left = a < len(source) and (
+                not left or b >= len(target) or _smaller(product_left, product_right)
+            )
+            if grow_left:
+                product_left = product_left * source[a]
+                left.append(a)
+                a += 1
+            elif b < len(target):
+                product_right = product_right * target[b]
+                right.append(b)
+                b += 1
+            elif a < len(source):
+                product_left = product_left * source[a]
+                left.append(a)
+                a += 1
+            else:
+                break
+        groups.append((left, right))
+    return groups
+
+
+def _smaller(lhs: Dim, rhs: Dim) -> bool:
+    """Whether a product should grow first: a guess where sizes are symbolic, never wrong to be."""
+    if isinstance(lhs, int) and isinstance(rhs, int):
+        return lhs < rhs
+    return isinstance(lhs, int) and not isinstance(rhs, int)
+
+
+def _regroup(k: Kernel, rows: list[tuple[Affine, Dim]], target: list[Dim]) -> list[Affine]:
+    """One group: joins the source's axes into a number and splits it again."""
+    long_source = [(entry, dim) for entry, dim in rows if dim != 1]
+    long_target = [dim for dim in target if dim != 1]
+    if len(long_source) <= 1 and len(long_target) <= 1:
+        entry = long_source[0][0] if long_source else affine(0)
+        return [affine(0) if dim == 1 else entry for dim in target]
+    if [dim for _, dim in long_source] == long_target:
+        entries = iter([entry for entry, _ in long_source])
+        return [affine(0) if dim == 1 else next(entries) for dim in target]
+    linear = affine(0)
+    for entry, dim in long_source:
+        linear = k.times(linear, dim) + entry
+    result: list[Affine] = []
+    for place, dim in reversed(list(enumerate(target))):
+        if dim == 1:
+            result.append(affine(0))
+        elif all(other == 1 for other in target[:place]):
+            result.append(linear)
+            linear = affine(0)
+        else:
+            linear, rest = k.divide(linear, dim)
+            result.append(rest)
+    return result[::-1]
+
+
+def _reshape_forward(k: Kernel, op: OnnxOp, entries: Indices) -> list[Affine]:
+    return remap(k, k.dims(op.operands[0]), k.dims(op.results[0]), entries)
+
+
+@index_map("Reshape", "Flatten", "Squeeze", "Unsqueeze", forward=_reshape_forward)
+def reshape(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
+    """The same elements in the same order under other indices."""
+    source = op.operands[0]
+    return k.read(source, remap(k, k.dims(op.results[0]), k.dims(source), entries))
+
+
+def _permutation(k: Kernel, op: OnnxOp) -> tuple[int, ...]:
+    rank = len(k.dims(op.operands[0]))
+    return tuple(op.get("perm") or range(rank - 1, -1, -1))
+
+
+def _transpose_forward(k: Kernel, op: OnnxOp, entries: Indices) -> list[Affine]:
+    return [entries[axis] for axis in _permutation(k, op)]
+
+
+@index_map("Transpose", forward=_transpose_forward)
+def transpose(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
+    """Axes in another order."""
+    source = [affine(0)] * len(entries)
+    for place, axis in enumerate(_permutation(k, op)):
+        source[axis] = entries[place]
+    return k.read(op.operands[0], source)
+
+
+@index_map("Expand")
+def expand(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
+    """Broadcast to a larger shape."""
+    return k.read(op.operands[0], k.broadcast(op.operands[0], op, entries))

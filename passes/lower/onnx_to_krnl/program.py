@@ -1,0 +1,305 @@
+"""The host program: what stands around the dispatches of `@main`.
+
+One walk over the function: constants, views, dispatches and control flow become `hal` operations on
+buffers. Results that are computed go straight into the caller's memory where their sizes are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xdsl.dialects import func
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    ArrayAttr,
+    DictionaryAttr,
+    IntegerAttr,
+    MemRefType,
+    StringAttr,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from dialects import hal
+from dialects.hal import size_strings
+from dialects.onnx import ops
+from dialects.onnx.constants import ConstantPool, array_of, dense_attribute
+from dialects.onnx.dims import Dim, symbols_of
+from dialects.onnx.locations import place_of
+from dialects.onnx.ops import Const, NoValue, OnnxOp
+from dialects.onnx.types import dims_of, element_type_of, is_tensor
+from passes.lower.onnx_to_krnl.kernel import layout_of_value
+from passes.lower.onnx_to_krnl.registry import HOST, key_of
+from passes.lower.onnx_to_krnl.scalars import storage_type
+from runtime.errors import UnsupportedError
+
+
+class ProgramBuilder:
+    """Builds the host program of a function."""
+
+    def __init__(self, main: func.FuncOp, pool: ConstantPool) -> None:
+        self.main = main
+        self.pool = pool
+        self.block = Block()
+        self.buffers: dict[SSAValue, SSAValue] = {}
+        self.sizes: dict[SSAValue, list[Dim]] = {}
+        self.known: set[str] = set()
+        self.early: set[str] = set()
+        self.destinations: dict[SSAValue, int] = {}
+        self.constants: dict[tuple[Attribute, Attribute], SSAValue] = {}
+
+    def build(self) -> hal.ProgramOp:
+        """The program, in place of the function."""
+        body = self.main.body.block
+        program = self.block
+        self._inputs()
+        self._plan_outputs(body)
+        self.run(body)
+        self._finish(body)
+        made = hal.ProgramOp(
+            self._signature(body.args, self._names("arg_attrs", len(body.args))),
+            self._signature(
+                body.last_op.operands,  # type: ignore[union-attr]
+                self._names("res_attrs", len(body.last_op.operands)),  # type: ignore[union-attr]
+            ),
+            Region(program),
+        )
+        made.location = self.main.location
+        return made
+
+    def _names(self, key: str, count: int) -> list[str]:
+        entries = self.main.properties.get(key)
+        names: list[str] = []
+        for number in range(count):
+            entry = entries.data[number] if isinstance(entries, ArrayAttr) else None
+            name = entry.data.get("onnx.name") if isinstance(entry, DictionaryAttr) else None
+            names.append(name.data if isinstance(name, StringAttr) else f"{key[:3]}{number}")
+        return names
+
+    def _signature(self, values: list[SSAValue], names: list[str]) -> ArrayAttr:
+        return ArrayAttr(
+            [
+                DictionaryAttr(
+                    {
+                        "name": StringAttr(name),
+                        "element": element_type_of(value.type),
+                        "dims": size_strings(dims_of(value.type) or ()),
+                    }
+                )
+                for value, name in zip(values, names, strict=True)
+            ]
+        )
+
+    # Buffers --------------------------------------------------------------------------------
+
+    def add(self, op: Operation) -> SSAValue | None:
+        """Appends an operation of the program."""
+        self.block.add_op(op)
+        return op.results[0] if op.results else None
+
+    def memref_type(self, value: SSAValue) -> tuple[MemRefType, list[Dim]]:
+        """The buffer type of a tensor, and the sizes of its dynamic dimensions."""
+        dims = dims_of(value.type)
+        if dims is None:
+            raise self.unsupported(value, "a tensor of unknown rank cannot be lowered")
+        physical = layout_of_value(value).dims(dims)
+        shape = [d if isinstance(d, int) else DYNAMIC_INDEX for d in physical]
+        element = storage_type(element_type_of(value.type))
+        return MemRefType(element, shape), [d for d in physical if not isinstance(d, int)]
+
+    def unsupported(self, value: SSAValue, message: str) -> UnsupportedError:
+        """An error about a value's producer."""
+        owner = value.owner
+        place = place_of(owner.location, "krnl") if isinstance(owner, Operation) else None
+        return UnsupportedError(message, place, "give fixed sizes with --dim, or check the model")
+
+    def _inputs(self) -> None:
+        for number, argument in enumerate(self.main.body.block.args):
+            kind, dims = self.memref_type(argument)
+            for dim in dims:
+                self.known |= symbols_of(dim)
+            op = hal.InputOp.create(
+                properties={"index": hal.number(number), "dims": size_strings(dims)},
+                result_types=[kind],
+            )
+            self.bind(argument, self.add(op), dims)
+            op.results[0].name_hint = argument.name_hint
+        self.early = set(self.known)
+
+    def bind(self, value: SSAValue, buffer: SSAValue | None, dims: list[Dim]) -> None:
+        """Makes a buffer stand for a tensor."""
+        assert buffer is not None
+        self.buffers[value] = buffer
+        self.sizes[buffer] = dims
+
+    def alloc(self, value: SSAValue) -> SSAValue:
+        """A buffer for a tensor that is about to be computed."""
+        kind, dims = self.memref_type(value)
+        number = self.destinations.pop(value, None)
+        if number is not None and self.is_early(dims):
+            op: Operation = hal.OutputOp.create(
+                properties={"index": hal.number(number), "dims": size_strings(dims)},
+                result_types=[kind],
+            )
+        else:
+            if number is not None:
+                self.destinations[value] = number
+            op = hal.AllocOp.create(properties={"dims": size_strings(dims)}, result_types=[kind])
+        buffer = self.add(op)
+        assert buffer is not None
+        buffer.name_hint = value.name_hint
+        self.bind(value, buffer, dims)
+        return buffer
+
+    def is_early(self, dims: list[Dim]) -> bool:
+        """Whether sizes follow from the inputs' sizes alone."""
+        return all(symbols_of(dim) <= self.early for dim in dims)
+
+    def buffer(self, value: SSAValue) -> SSAValue:
+        """The buffer of a tensor; constants come in when they are first needed."""
+        if value not in self.buffers:
+            owner = value.owner
+            assert isinstance(owner, Const), owner
+            return self._constant(owner)
+        return self.buffers[value]
+
+    def _constant(self, op: Const) -> SSAValue:
+        layout = layout_of_value(op.result)
+        kind, dims = self.memref_type(op.result)
+        key = (op.value, op.result.type)
+        if key in self.constants:
+            return self.constants[key]
+        value = op.value
+        if not layout.is_row_major:
+            array = layout.arrange(array_of(op.value, _row_major_type(op.result), self.pool))
+            value = dense_attribute(array, self.pool, "packed")
+        constant = hal.ConstantOp.create(properties={"value": value}, result_types=[kind])
+        constant.location = op.location
+        first = self.top.first_op
+        if first is None:
+            self.top.add_op(constant)
+        else:
+            self.top.insert_op_before(constant, first)
+        self.constants[key] = constant.result
+        self.sizes[constant.result] = dims
+        return constant.result
+
+    @property
+    def top(self) -> Block:
+        """The program's outermost block."""
+        block = self.block
+        while (parent := block.parent_op()) is not None and (outer := parent.parent) is not None:
+            block = outer
+        return block
+
+    def view(self, value: SSAValue, source: SSAValue) -> None:
+        """Makes a tensor the bytes of another buffer."""
+        kind, dims = self.memref_type(value)
+        buffer = self.buffer(source)
+        if kind == buffer.type:
+            self.bind(value, buffer, dims)
+            return
+        op = hal.ViewOp.create(
+            operands=[buffer], properties={"dims": size_strings(dims)}, result_types=[kind]
+        )
+        self.bind(value, self.add(op), dims)
+
+    # Results --------------------------------------------------------------------------------
+
+    def _plan_outputs(self, body: Block) -> None:
+        """Which values are computed straight into the caller's memory."""
+        assert body.last_op is not None
+        for number, value in enumerate(body.last_op.operands):
+            computed = isinstance(value.owner, func.CallOp)
+            if computed and value not in self.destinations:
+                self.destinations[value] = number
+
+    def _finish(self, body: Block) -> None:
+        """Copies or hands over the results that are not where the caller wants them."""
+        assert body.last_op is not None
+        for number, value in enumerate(body.last_op.operands):
+            buffer = self.buffer(value)
+            owner = buffer.owner
+            if isinstance(owner, hal.OutputOp) and owner.index.value.data == number:
+                continue
+            kind, dims = self.memref_type(value)
+            if self.is_early(dims):
+                target = hal.OutputOp.create(
+                    properties={"index": hal.number(number), "dims": size_strings(dims)},
+                    result_types=[kind],
+                )
+                self.add(target)
+                self.sizes[target.result] = dims
+                self.add(hal.CopyOp(buffer, target.result))
+            else:
+                self.add(hal.GiveOp(buffer, number, size_strings(dims)))
+
+    # The walk -------------------------------------------------------------------------------
+
+    def run(self, body: Block) -> None:
+        """Lowers the operations of a block."""
+        for op in body.ops:
+            if isinstance(op, Const | NoValue | func.ReturnOp | ops.Yield):
+                continue
+            if isinstance(op, func.CallOp):
+                self._dispatch(op)
+            elif isinstance(op, ops.Symbols):
+                self._symbols(op)
+            elif isinstance(op, OnnxOp) and key_of(op) in HOST:
+                HOST[key_of(op)](self, op)
+            elif isinstance(op, OnnxOp) and len(op.results) == 1:
+                self.view(op.results[0], op.operands[0])
+            else:
+                raise UnsupportedError(
+                    "this operator has no lowering", place_of(op.location, "krnl")
+                )
+            self.assume(op)
+
+    def _dispatch(self, op: func.CallOp) -> None:
+        reads = [self.buffer(v) for v in op.arguments if is_tensor(v.type)]
+        writes = [self.alloc(result) for result in op.results]
+        sizes = hal.sizes_of(op.attributes.get("onnx.symbols"))
+        made = hal.DispatchOp(op.callee.root_reference.data, reads, writes, sizes)
+        made.location = op.location
+        self.add(made)
+
+    def _symbols(self, op: ops.Symbols) -> None:
+        names = [entry.data for entry in op.symbols]
+        made = hal.SymbolsOp(self.buffer(op.tensor), op.symbols)
+        made.location = op.location
+        self.add(made)
+        self.known |= set(names)
+
+    def assume(self, op: Operation) -> None:
+        """Checks of sizes that must agree, where shape inference could not prove it."""
+        for key, broadcast in (("onnx.assume", False), ("onnx.assume_broadcast", True)):
+            pairs = op.attributes.get(key)
+            for pair in pairs if isinstance(pairs, ArrayAttr) else ():
+                assert isinstance(pair, ArrayAttr)
+                self.add(_check(pair, broadcast, op))
+
+    def nested(self, body: Block, fill: Callable[[], None]) -> Region:
+        """A region of the program: ``fill`` runs at its end, when its values are known."""
+        outside, self.block = self.block, Block()
+        region = Region(self.block)
+        self.run(body)
+        fill()
+        self.block = outside
+        return region
+
+
+def _check(pair: ArrayAttr, broadcast: bool, op: Operation) -> hal.CheckOp:
+    lhs, rhs = (entry.data for entry in pair)  # type: ignore[attr-defined]
+    properties: dict[str, Attribute] = {
+        "lhs": StringAttr(lhs),
+        "rhs": StringAttr(rhs),
+        "message": StringAttr(f"sizes {lhs} = {{0}} and {rhs} = {{1}} must be equal"),
+    }
+    if broadcast:
+        properties["broadcast"] = IntegerAttr(1, 1)
+    return hal.CheckOp.create(properties=properties, location=op.location)
+
+
+def _row_major_type(value: SSAValue) -> Attribute:
+    from dialects.onnx.types import tensor_type
+
+    return tensor_type(element_type_of(value.type), dims_of(value.type))

@@ -1,0 +1,394 @@
+"""Arithmetic on scalars with ONNX's element types: the words in which operator bodies are written.
+
+A `Scalar` pairs an SSA value with its ONNX element type, because the signless integers below the `onnx`
+stage do not say how to divide or compare. Booleans are `i1` here (one byte in memory).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from xdsl.dialects import arith, math
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    BFloat16Type,
+    Float16Type,
+    FloatAttr,
+    IndexType,
+    IntegerAttr,
+    IntegerType,
+    Signedness,
+)
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from dialects.onnx.types import dtype_of, f32
+
+i1 = IntegerType(1)
+index = IndexType()
+_I64 = IntegerType(64)
+
+CONTRACT = arith.FastMathFlagsAttr([arith.FastMathFlag.ALLOW_CONTRACT])
+REDUCTION = arith.FastMathFlagsAttr(
+    [
+        arith.FastMathFlag.ALLOW_CONTRACT,
+        arith.FastMathFlag.REASSOC,
+        arith.FastMathFlag.NO_SIGNED_ZEROS,
+    ]
+)
+EXACT = arith.FastMathFlagsAttr("none")
+
+_FLOAT_ORDER = {"eq": 1, "gt": 2, "ge": 3, "lt": 4, "le": 5, "ne": 13}
+_SIGNED_ORDER = {"eq": 0, "ne": 1, "lt": 2, "le": 3, "gt": 4, "ge": 5}
+_UNSIGNED_ORDER = {"eq": 0, "ne": 1, "lt": 6, "le": 7, "gt": 8, "ge": 9}
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """An SSA value and the ONNX element type that it has."""
+
+    value: SSAValue
+    element: Attribute
+
+    @property
+    def is_float(self) -> bool:
+        """Whether it is a floating-point number."""
+        return isinstance(self.element, AnyFloat)
+
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether integer operations treat it as unsigned."""
+        element = self.element
+        return isinstance(element, IntegerType) and (
+            element.signedness.data is Signedness.UNSIGNED or element.width.data == 1
+        )
+
+    @property
+    def is_bool(self) -> bool:
+        """Whether it is a truth value."""
+        return self.element == i1
+
+
+@cache
+def register_type(element: Attribute) -> Attribute:
+    """The type a scalar has in a body: signless."""
+    return IntegerType(element.width.data) if isinstance(element, IntegerType) else element
+
+
+@cache
+def storage_type(element: Attribute) -> Attribute:
+    """The type an element has in memory: signless, booleans as bytes."""
+    return IntegerType(8) if element == i1 else register_type(element)
+
+
+@cache
+def accumulator_type(element: Attribute) -> Attribute:
+    """The type in which a sum is kept: float32 for the short floats."""
+    return f32 if isinstance(element, Float16Type | BFloat16Type) else element
+
+
+@cache
+def _float_constant(value: float, element: Attribute) -> FloatAttr:
+    return FloatAttr(value, element)  # type: ignore[type-var]
+
+
+class Scalars:
+    """Builds scalar operations into the block that ``add`` appends to."""
+
+    def __init__(self, add: Callable[[Operation], SSAValue]) -> None:
+        self._add = add
+
+    def _op(
+        self, kind: type[Operation], result: Attribute, *operands: SSAValue, **properties: Attribute
+    ) -> SSAValue:
+        return self._add(
+            kind.create(operands=operands, result_types=[result], properties=properties)
+        )
+
+    # Constants ------------------------------------------------------------------------------
+
+    def const(self, value: float | int | bool, element: Attribute) -> Scalar:
+        """A constant of an element type."""
+        kind = register_type(element)
+        if isinstance(element, AnyFloat):
+            attribute: Attribute = _float_constant(float(value), element)
+        else:
+            width = element.width.data if isinstance(element, IntegerType) else 64
+            number = int(value)
+            if number >= 1 << (width - 1) and width > 1:
+                number -= 1 << width
+            attribute = IntegerAttr(number if width > 1 else number & 1, kind)  # type: ignore
+        made = arith.ConstantOp.create(result_types=[kind], properties={"value": attribute})
+        return Scalar(self._add(made), element)
+
+    def like(self, value: float | int, other: Scalar) -> Scalar:
+        """A constant of another scalar's type."""
+        return self.const(value, other.element)
+
+    def lowest(self, element: Attribute) -> Scalar:
+        """The identity of max: -inf, or the smallest integer."""
+        if isinstance(element, AnyFloat):
+            return self.const(-np.inf, element)
+        return self.const(0 if element == i1 else int(np.iinfo(dtype_of(element)).min), element)
+
+    def highest(self, element: Attribute) -> Scalar:
+        """The identity of min: +inf, or the largest integer."""
+        if isinstance(element, AnyFloat):
+            return self.const(np.inf, element)
+        return self.const(1 if element == i1 else int(np.iinfo(dtype_of(element)).max), element)
+
+    # Arithmetic -----------------------------------------------------------------------------
+
+    def _binary(
+        self,
+        lhs: Scalar,
+        rhs: Scalar,
+        on_floats: type[Operation],
+        on_signed: type[Operation],
+        on_unsigned: type[Operation] | None = None,
+        flags: Attribute = CONTRACT,
+    ) -> Scalar:
+        kind = lhs.value.type
+        if lhs.is_float:
+            value = self._op(on_floats, kind, lhs.value, rhs.value, fastmath=flags)
+        else:
+            op = on_unsigned if lhs.is_unsigned and on_unsigned else on_signed
+            properties = {} if op not in _OVERFLOW else {"overflowFlags": _NO_OVERFLOW_FLAGS}
+            value = self._op(op, kind, lhs.value, rhs.value, **properties)
+        return Scalar(value, lhs.element)
+
+    def add(self, lhs: Scalar, rhs: Scalar, flags: Attribute = CONTRACT) -> Scalar:
+        """Sum; integers wrap."""
+        return self._binary(lhs, rhs, arith.AddfOp, arith.AddiOp, flags=flags)
+
+    def sub(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """Difference; integers wrap."""
+        return self._binary(lhs, rhs, arith.SubfOp, arith.SubiOp)
+
+    def mul(self, lhs: Scalar, rhs: Scalar, flags: Attribute = CONTRACT) -> Scalar:
+        """Product; integers wrap."""
+        return self._binary(lhs, rhs, arith.MulfOp, arith.MuliOp, flags=flags)
+
+    def div(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """Quotient; integers truncate towards zero, and division by zero gives zero.
+
+        ONNX leaves integer division by zero undefined; the machine would trap.
+        """
+        if lhs.is_float:
+            return self._binary(lhs, rhs, arith.DivfOp, arith.DivSIOp)
+        divisor, safe = self._safe_divisor(lhs, rhs)
+        quotient = self._binary(lhs, divisor, arith.DivfOp, arith.DivSIOp, arith.DivUIOp)
+        negated = self.neg(lhs)
+        if not lhs.is_unsigned:
+            quotient = self.select(self.equal(rhs, self.like(-1, rhs)), negated, quotient)
+        return self.select(safe, quotient, self.like(0, lhs))
+
+    def _safe_divisor(self, lhs: Scalar, rhs: Scalar) -> tuple[Scalar, Scalar]:
+        """A divisor that never traps, and whether the given one is not zero."""
+        nonzero = self.compare("ne", rhs, self.like(0, rhs))
+        divisor = self.select(nonzero, rhs, self.like(1, rhs))
+        if not lhs.is_unsigned:
+            minus_one = self.equal(divisor, self.like(-1, rhs))
+            divisor = self.select(minus_one, self.like(1, rhs), divisor)
+        return divisor, nonzero
+
+    def remainder(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """C's remainder (sign of the dividend); zero for a zero integer divisor."""
+        if lhs.is_float:
+            return self._binary(lhs, rhs, arith.RemfOp, arith.RemSIOp)
+        divisor, safe = self._safe_divisor(lhs, rhs)
+        rest = self._binary(lhs, divisor, arith.RemfOp, arith.RemSIOp, arith.RemUIOp)
+        return self.select(safe, rest, self.like(0, lhs))
+
+    def neg(self, x: Scalar) -> Scalar:
+        """Negation; integers wrap."""
+        if x.is_float:
+            return Scalar(self._op(arith.NegfOp, x.value.type, x.value, fastmath=EXACT), x.element)
+        return self.sub(self.like(0, x), x)
+
+    def max(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """The larger one; NaN wins."""
+        return self._binary(lhs, rhs, arith.MaximumfOp, arith.MaxSIOp, arith.MaxUIOp, flags=EXACT)
+
+    def min(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """The smaller one; NaN wins."""
+        return self._binary(lhs, rhs, arith.MinimumfOp, arith.MinSIOp, arith.MinUIOp, flags=EXACT)
+
+    def bit_and(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """Bitwise (for booleans logical) and."""
+        return Scalar(self._op(arith.AndIOp, lhs.value.type, lhs.value, rhs.value), lhs.element)
+
+    def bit_or(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """Bitwise (for booleans logical) or."""
+        return Scalar(self._op(arith.OrIOp, lhs.value.type, lhs.value, rhs.value), lhs.element)
+
+    def bit_xor(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """Bitwise (for booleans logical) exclusive or."""
+        return Scalar(self._op(arith.XOrIOp, lhs.value.type, lhs.value, rhs.value), lhs.element)
+
+    def invert(self, x: Scalar) -> Scalar:
+        """Bitwise (for booleans logical) not."""
+        return self.bit_xor(x, self.like(1 if x.is_bool else -1, x))
+
+    def shift_left(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """Left shift; a distance of the width or more gives zero."""
+        shifted = self._op(
+            arith.ShLIOp, lhs.value.type, lhs.value, rhs.value, overflowFlags=_NO_OVERFLOW_FLAGS
+        )
+        return self._bounded_shift(Scalar(shifted, lhs.element), rhs)
+
+    def shift_right(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """Logical right shift; a distance of the width or more gives zero."""
+        shifted = self._op(arith.ShRUIOp, lhs.value.type, lhs.value, rhs.value)
+        return self._bounded_shift(Scalar(shifted, lhs.element), rhs)
+
+    def _bounded_shift(self, shifted: Scalar, distance: Scalar) -> Scalar:
+        assert isinstance(shifted.element, IntegerType)
+        width = self.like(shifted.element.width.data, distance)
+        inside = Scalar(
+            self._op(arith.CmpiOp, i1, distance.value, width.value, predicate=_predicate(6)), i1
+        )
+        return self.select(inside, shifted, self.like(0, shifted))
+
+    # Comparison and choice ------------------------------------------------------------------
+
+    def compare(self, order: str, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """`eq ne lt le gt ge`; comparisons with NaN are false, but `ne` is true."""
+        if lhs.is_float:
+            value = self._op(
+                arith.CmpfOp,
+                i1,
+                lhs.value,
+                rhs.value,
+                predicate=_predicate(_FLOAT_ORDER[order]),
+                fastmath=EXACT,
+            )
+        else:
+            table = _UNSIGNED_ORDER if lhs.is_unsigned else _SIGNED_ORDER
+            value = self._op(
+                arith.CmpiOp, i1, lhs.value, rhs.value, predicate=_predicate(table[order])
+            )
+        return Scalar(value, i1)
+
+    def equal(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+        """Whether both are equal."""
+        return self.compare("eq", lhs, rhs)
+
+    def select(self, condition: Scalar, true: Scalar, false: Scalar) -> Scalar:
+        """One of two values, without a branch."""
+        value = self._op(arith.SelectOp, true.value.type, condition.value, true.value, false.value)
+        return Scalar(value, true.element)
+
+    def is_nan(self, x: Scalar) -> Scalar:
+        """Whether a float is not a number."""
+        unordered = self._op(
+            arith.CmpfOp, i1, x.value, x.value, predicate=_predicate(14), fastmath=EXACT
+        )
+        return Scalar(unordered, i1)
+
+    # Functions ------------------------------------------------------------------------------
+
+    def unary(self, kind: type[Operation], x: Scalar) -> Scalar:
+        """A floating-point function of the `math` dialect."""
+        return Scalar(self._op(kind, x.value.type, x.value, fastmath=EXACT), x.element)
+
+    def binary(self, kind: type[Operation], lhs: Scalar, rhs: Scalar) -> Scalar:
+        """A floating-point function of two arguments of the `math` dialect."""
+        return Scalar(
+            self._op(kind, lhs.value.type, lhs.value, rhs.value, fastmath=EXACT), lhs.element
+        )
+
+    def exp(self, x: Scalar) -> Scalar:
+        """e to the power of x."""
+        return self.unary(math.ExpOp, x)
+
+    def log(self, x: Scalar) -> Scalar:
+        """Natural logarithm."""
+        return self.unary(math.LogOp, x)
+
+    def tanh(self, x: Scalar) -> Scalar:
+        """Hyperbolic tangent."""
+        return self.unary(math.TanhOp, x)
+
+    def sqrt(self, x: Scalar) -> Scalar:
+        """Square root."""
+        return self.unary(math.SqrtOp, x)
+
+    def floor(self, x: Scalar) -> Scalar:
+        """Largest whole number not above x."""
+        return self.unary(math.FloorOp, x)
+
+    def abs(self, x: Scalar) -> Scalar:
+        """Absolute value; the smallest integer stays itself."""
+        if x.is_float:
+            return self.unary(math.AbsFOp, x)
+        return x if x.is_unsigned else self.max(x, self.neg(x))
+
+    def sigmoid(self, x: Scalar) -> Scalar:
+        """1 / (1 + exp(-x))."""
+        one = self.like(1, x)
+        return self.div(one, self.add(one, self.exp(self.neg(x))))
+
+    def reciprocal(self, x: Scalar) -> Scalar:
+        """1 / x."""
+        return self.div(self.like(1, x), x)
+
+    # Conversion -----------------------------------------------------------------------------
+
+    def cast(self, x: Scalar, element: Attribute) -> Scalar:
+        """ONNX's Cast between numbers and booleans, saturating nothing (see the spec's table)."""
+        if x.element == element:
+            return x
+        if element == i1:
+            return self.compare("ne", x, self.like(0, x))
+        target = register_type(element)
+        if x.is_float:
+            return Scalar(self._from_float(x, element, target), element)
+        if isinstance(element, AnyFloat):
+            op = arith.UIToFPOp if x.is_unsigned else arith.SIToFPOp
+            return Scalar(self._op(op, target, x.value), element)
+        return Scalar(self._resize_integer(x, target), element)
+
+    def _from_float(self, x: Scalar, element: Attribute, target: Attribute) -> SSAValue:
+        if isinstance(element, AnyFloat):
+            if element.bitwidth == x.element.bitwidth:  # type: ignore[attr-defined]
+                x = self.cast(x, f32)
+            wider = element.bitwidth > x.element.bitwidth  # type: ignore[attr-defined]
+            if wider:
+                return self._op(arith.ExtFOp, target, x.value)
+            return self._op(arith.TruncFOp, target, x.value)
+        # A float outside of the range of a narrow type is undefined in LLVM: go through i64 and wrap.
+        unsigned64 = Scalar(x.value, element).is_unsigned and element.width.data == 64  # type: ignore
+        op = arith.FPToUIOp if unsigned64 else arith.FPToSIOp
+        value = self._op(op, _I64, x.value)
+        return value if target == _I64 else self._op(arith.TruncIOp, target, value)
+
+    def _resize_integer(self, x: Scalar, target: Attribute) -> SSAValue:
+        assert isinstance(target, IntegerType) and isinstance(x.value.type, IntegerType)
+        before, after = x.value.type.width.data, target.width.data
+        if before == after:
+            return x.value
+        if before > after:
+            return self._op(arith.TruncIOp, target, x.value, overflowFlags=_NO_OVERFLOW_FLAGS)
+        return self._op(arith.ExtUIOp if x.is_unsigned else arith.ExtSIOp, target, x.value)
+
+    def to_index(self, x: Scalar) -> SSAValue:
+        """An integer as an index value."""
+        wide = self._resize_integer(x, _I64)
+        return self._op(arith.IndexCastOp, index, wide)
+
+    def from_index(self, value: SSAValue, element: Attribute) -> Scalar:
+        """An index value as a number."""
+        number = Scalar(self._op(arith.IndexCastOp, _I64, value), _I64)
+        return self.cast(number, element)
+
+
+@cache
+def _predicate(number: int) -> IntegerAttr:
+    return IntegerAttr(number, IntegerType(64))
+
+
+_OVERFLOW = (arith.AddiOp, arith.SubiOp, arith.MuliOp)
+_NO_OVERFLOW_FLAGS = arith.IntegerOverflowAttr("none")
