@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from typing import TypeVar
 
 from xdsl.dialects.affine import (
     ApplyOp,
@@ -74,6 +75,8 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 from xdsl.utils.lexer import Span
 from xdsl.utils.mlir_lexer import MLIRTokenKind
+
+T = TypeVar("T")
 
 _PRECEDENCE = dict.fromkeys(AffineBinaryOpKind, 20) | {AffineBinaryOpKind.Add: 10}
 
@@ -269,12 +272,12 @@ class ParallelOp(IRDLOperation):
     @property
     def lower_bounds(self) -> list[list[AffineExpr]]:
         """The expressions whose maximum is the lower bound, for each dimension."""
-        return list(_cut(self.lowerBoundsMap, self.lowerBoundsGroups))
+        return list(cut(self.lowerBoundsMap.data.results, self.lowerBoundsGroups))
 
     @property
     def upper_bounds(self) -> list[list[AffineExpr]]:
         """The expressions whose minimum is the upper bound, for each dimension."""
-        return list(_cut(self.upperBoundsMap, self.upperBoundsGroups))
+        return list(cut(self.upperBoundsMap.data.results, self.upperBoundsGroups))
 
     def verify_(self) -> None:
         expected = _operand_count(self.lowerBoundsMap) + _operand_count(self.upperBoundsMap)
@@ -341,11 +344,11 @@ def _operand_count(bounds: AffineMapAttr) -> int:
     return bounds.data.num_dims + bounds.data.num_symbols
 
 
-def _cut(bounds: AffineMapAttr, groups: DenseIntElementsAttr) -> Iterator[list[AffineExpr]]:
-    """The results of a map, one list for each group."""
-    results = iter(bounds.data.results)
+def cut(results: Sequence[T], groups: DenseIntElementsAttr) -> Iterator[list[T]]:
+    """What belongs to the results of a bound's map, one list for each dimension."""
+    remaining = iter(results)
     for size in groups.get_values():
-        yield [next(results) for _ in range(int(size))]
+        yield [next(remaining) for _ in range(int(size))]
 
 
 def _print_bounds(
@@ -517,4 +520,5 @@ __all__ = [
     "VectorLoadOp",
     "VectorStoreOp",
     "YieldOp",
+    "cut",
 ]

@@ -28,6 +28,7 @@ from xdsl.ir import Attribute
 from xdsl.irdl import (
     IRDLOperation,
     ParsePropInAttrDict,
+    base,
     irdl_op_definition,
     operand_def,
     opt_prop_def,
@@ -40,8 +41,12 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, NoMemoryEffect, Pure
 
+from dialects.llvm.arithmetic import INTEGER
+
 _NO_ORDERING = IntegerAttr(0, i64)
 _ORDERING_BY_KEYWORD = {keyword: key for key, keyword in ATOMIC_ORDERING_KEYWORDS.items()}
+
+_POINTERS = base(LLVMPointerType) | VectorType.constr(base(LLVMPointerType))
 
 INBOUNDS = IntegerAttr(3, i32)
 """`noWrapFlags` of an `inbounds` address (upstream: inbounds implies nusw)."""
@@ -178,17 +183,17 @@ class StoreOp(IRDLOperation):
 
 @irdl_op_definition
 class GEPOp(IRDLOperation):
-    """Address arithmetic. Constant indices stand in `rawConstantIndices`; `GEP_USE_SSA_VAL` there
-    takes the next of `dynamicIndices`."""
+    """Address arithmetic, on vectors of indices lane by lane. Constant indices stand in
+    `rawConstantIndices`; `GEP_USE_SSA_VAL` there takes the next of `dynamicIndices`."""
 
     name = "llvm.getelementptr"
 
-    ptr = operand_def(LLVMPointerType)
-    dynamicIndices = var_operand_def(IntegerType)
+    ptr = operand_def(_POINTERS)
+    dynamicIndices = var_operand_def(INTEGER)
     rawConstantIndices = prop_def(DenseArrayBase.constr(i32))
     elem_type = prop_def()
     noWrapFlags = prop_def(IntegerAttr[I32], default_value=NO_WRAP_FLAGS)
-    result = result_def(LLVMPointerType)
+    result = result_def(_POINTERS)
 
     traits = traits_def(Pure())
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from xdsl.dialects import affine, scf
+from xdsl.dialects import scf
 from xdsl.dialects.builtin import (
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
@@ -26,7 +26,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineConstraintKind
 
-from dialects import llvm
+from dialects import affine, llvm
 from passes.lower.affine_to_llvm.builder import (
     NO_PROPERTIES,
     NSW,
@@ -252,3 +252,9 @@ def lower_apply(low: FunctionLowering, op: affine.ApplyOp) -> None:
 def lower_min(low: FunctionLowering, op: affine.MinOp) -> None:
     results = low.builder.affine_results(op.map.data, low.indices(op.arguments))
     low.set_index(op.result, low.builder.smallest(results))
+
+
+@rule(affine.MaxOp)
+def lower_max(low: FunctionLowering, op: affine.MaxOp) -> None:
+    results = low.builder.affine_results(op.map.data, low.indices(op.arguments))
+    low.set_index(op.result, low.builder.greatest(results))

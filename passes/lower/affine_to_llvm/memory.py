@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from xdsl.dialects import affine, memref
+from xdsl.dialects import memref
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     IntegerAttr,
     MemRefType,
     NoneAttr,
     SymbolRefAttr,
+    i32,
     i64,
 )
 from xdsl.ir import Attribute, SSAValue
 
-from dialects import llvm
+from dialects import affine, llvm
 from passes.lower.affine_to_llvm.builder import Properties
 from passes.lower.affine_to_llvm.function import FunctionLowering, MemRef, place_of, rule
 from passes.lower.affine_to_llvm.index import Index, IndexBuilder, Linear
@@ -40,12 +41,10 @@ def access_properties(element: Attribute) -> Properties:
 
 def dense_strides(builder: IndexBuilder, sizes: Sequence[Index]) -> tuple[Index, ...]:
     """Row-major strides, in elements."""
-    strides: list[Index] = []
-    stride: Index = 1
-    for size in reversed(sizes):
-        strides.append(stride)
-        stride = builder.mul(stride, size)
-    return tuple(reversed(strides))
+    strides: list[Index] = [1] * len(sizes)
+    for dim in reversed(range(len(sizes) - 1)):
+        strides[dim] = builder.mul(strides[dim + 1], sizes[dim + 1])
+    return tuple(strides)
 
 
 def buffer(
@@ -68,7 +67,9 @@ def address(builder: IndexBuilder, source: MemRef, indices: Sequence[Linear]) ->
     return builder.address(source.ptr, builder.emit_linear(offset), kind)
 
 
-def mapped(low: FunctionLowering, op: affine.LoadOp | affine.StoreOp) -> list[Linear]:
+def mapped(
+    low: FunctionLowering, op: affine.LoadOp | affine.StoreOp | affine.PrefetchOp
+) -> list[Linear]:
     """The indices of an affine access as linear forms."""
     affine_map = op.map.data
     operands = low.indices(op.indices)
@@ -160,3 +161,14 @@ def lower_get_global(low: FunctionLowering, op: memref.GetGlobalOp) -> None:
     address_of = llvm.AddressOfOp.create(result_types=(PTR,), properties={"global_name": name})
     ptr = low.builder.prologue(address_of)
     low.memrefs[op.memref] = buffer(low.builder, cast(MemRefType, op.memref.type), ptr, ())
+
+
+@rule(affine.PrefetchOp)
+def lower_prefetch(low: FunctionLowering, op: affine.PrefetchOp) -> None:
+    ptr = address(low.builder, low.memrefs[op.memref], mapped(low, op))
+    properties = {
+        "rw": IntegerAttr(op.isWrite.value.data & 1, i32),
+        "hint": op.localityHint,
+        "cache": IntegerAttr(op.isDataCache.value.data & 1, i32),
+    }
+    low.builder.emit(llvm.PrefetchOp, (ptr,), (), properties)

@@ -3,6 +3,7 @@ their owners register with `module_rule`."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -47,7 +48,7 @@ POINTER_ATTRIBUTES = DictionaryAttr(
 )
 """What is promised about a memref argument's pointer."""
 
-_NO_ATTRIBUTES = DictionaryAttr({})
+NO_ATTRIBUTES = DictionaryAttr({})
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,12 @@ class ModuleLowering:
             op.sym_name.data: signature_of(op) for op in source.ops if isinstance(op, func.FuncOp)
         }
         self._ops: list[Operation] = []
+        self._numbers: Counter[str] = Counter()
+
+    def next_number(self, function: str) -> int:
+        """Numbers the parallel loops of a function, from 0."""
+        self._numbers[function] += 1
+        return self._numbers[function] - 1
 
     def add(self, op: Operation) -> None:
         """Adds a function or global to the new module."""
@@ -172,13 +179,13 @@ def llvm_function(
 
 def argument_attributes(signature: Signature) -> list[DictionaryAttr]:
     """The attributes of a function's llvm arguments."""
-    attributes = [_NO_ATTRIBUTES] if signature.takes_context else []
+    attributes = [NO_ATTRIBUTES] if signature.takes_context else []
     for kind in signature.arguments:
         if isinstance(kind, MemRefType):
             attributes.append(POINTER_ATTRIBUTES)
-            attributes += [_NO_ATTRIBUTES] * kind.get_shape().count(DYNAMIC_INDEX)
+            attributes += [NO_ATTRIBUTES] * kind.get_shape().count(DYNAMIC_INDEX)
         else:
-            attributes.append(_NO_ATTRIBUTES)
+            attributes.append(NO_ATTRIBUTES)
     return attributes
 
 
@@ -271,9 +278,9 @@ def lower_call(low: FunctionLowering, op: func.CallOp) -> None:
 
 def flattened(low: FunctionLowering, value: SSAValue) -> list[SSAValue]:
     """What a value is passed as: a memref as its pointer and dynamic sizes."""
-    buffer = low.memrefs.get(value)
-    if buffer is None:
+    if not isinstance(value.type, MemRefType):
         return [low.values[value]]
+    buffer = low.memrefs[value]
     sizes = zip(buffer.type.get_shape(), buffer.sizes, strict=True)
     dynamic = [low.builder.index(size) for static, size in sizes if static == DYNAMIC_INDEX]
     return [buffer.ptr, *dynamic]

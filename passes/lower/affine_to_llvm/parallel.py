@@ -1,0 +1,259 @@
+"""`affine.parallel`: the loop's body becomes functions that the runtime's thread pool calls.
+
+    affine.parallel (%i, %j) = (0, 0) to (%n, 64) { body }    in @kernel
+
+becomes
+
+    @kernel.parallel0(captured..., begin, end)    runs the iterations [begin, end), numbered through
+    @kernel.thunk0(closure, begin, end)           unpacks what the body captures and calls it
+    in @kernel: fill the closure; context.parallel_for(context, @kernel.thunk0, closure, n, grain)
+
+What the body captures are arguments of the first function, so that memrefs keep their promises
+(`noalias`, alignment) there. Constants are not captured but made again. The attribute `grain` is
+the smallest number of iterations worth a thread, 1 if absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from xdsl.dialects.builtin import (
+    DenseArrayBase,
+    DictionaryAttr,
+    IntegerAttr,
+    SymbolRefAttr,
+    i32,
+    i64,
+)
+from xdsl.ir import Block, Region, SSAValue
+
+from dialects import affine, llvm
+from dialects.affine import cut
+from passes.lower.affine_to_llvm.builder import Builder, Properties
+from passes.lower.affine_to_llvm.control import counted_loop, loop_annotation
+from passes.lower.affine_to_llvm.function import FunctionLowering, MemRef, place_of, rule
+from passes.lower.affine_to_llvm.index import Index
+from passes.lower.affine_to_llvm.memory import allocate, dense_strides
+from passes.lower.affine_to_llvm.module import (
+    NO_ATTRIBUTES,
+    POINTER_ATTRIBUTES,
+    call_properties,
+    llvm_function,
+)
+from passes.lower.affine_to_llvm.types import PTR
+from runtime.errors import InternalError
+
+_ALIGNED: Properties = {"alignment": IntegerAttr(8, i64), "ordering": IntegerAttr(0, i64)}
+
+
+@dataclass(frozen=True)
+class _Dimension:
+    """One dimension of the iteration space: first index, step, and number of iterations."""
+
+    lower: Index
+    step: int
+    count: Index
+
+
+class _Values(dict[SSAValue, SSAValue]):
+    """The values of an outlined body; those of the function around it are captured on first use."""
+
+    def __init__(self, body: _Body) -> None:
+        super().__init__()
+        self._body = body
+
+    def __missing__(self, old: SSAValue) -> SSAValue:
+        self[old] = self._body.capture(self._body.outer.values[old], NO_ATTRIBUTES)
+        return self[old]
+
+
+class _MemRefs(dict[SSAValue, MemRef]):
+    """The buffers of an outlined body, captured like its values."""
+
+    def __init__(self, body: _Body) -> None:
+        super().__init__()
+        self._body = body
+
+    def __missing__(self, old: SSAValue) -> MemRef:
+        body, outer = self._body, self._body.outer.memrefs[old]
+        ptr = body.capture(outer.ptr, POINTER_ATTRIBUTES)
+        sizes = tuple(body.capture_index(size) for size in outer.sizes)
+        self[old] = MemRef(outer.type, ptr, sizes, dense_strides(body.builder, sizes))
+        return self[old]
+
+
+class _Body(FunctionLowering):
+    """The function that runs a range of iterations.
+
+    `captured` are the outer function's values that it takes as its first arguments, `begin` and
+    `end` the last two.
+    """
+
+    def __init__(self, outer: FunctionLowering, name: str) -> None:
+        entry = Block(arg_types=[i64, i64])
+        super().__init__(outer.module, name, entry)
+        self.outer = outer
+        self.values = _Values(self)
+        self.memrefs = _MemRefs(self)
+        self.entry = entry
+        self.captured: list[SSAValue] = []
+        self.attributes: list[DictionaryAttr] = []
+        self._arguments: dict[SSAValue, SSAValue] = {}
+
+    def capture(self, value: SSAValue, attributes: DictionaryAttr) -> SSAValue:
+        """The argument that brings an outer value. Constants are made again instead."""
+        owner = value.owner
+        if isinstance(owner, llvm.ConstantOp):
+            known = self.outer.builder.known.get(value)
+            if known is not None:
+                return self.builder.integer(known)
+            return self.builder.constant(owner.value, value.type)
+        if value not in self._arguments:
+            argument = self.entry.insert_arg(value.type, len(self.captured))
+            self._arguments[value] = argument
+            self.captured.append(value)
+            self.attributes.append(attributes)
+            if value in self.outer.builder.ranges:
+                self.builder.limit(argument, self.outer.builder.ranges[value])
+        return self._arguments[value]
+
+    def capture_index(self, index: Index) -> Index:
+        """An outer index."""
+        return index if isinstance(index, int) else self.capture(index, NO_ATTRIBUTES)
+
+    def lower_iterations(self, op: affine.ParallelOp, space: Sequence[_Dimension]) -> None:
+        """Fills the function: a loop over iteration numbers around the body."""
+        block = op.body.block
+        begin, end = self.entry.args
+        total = prod(self.outer.builder.range_of(dimension.count)[1] for dimension in space)
+        self.builder.limit(begin, (0, total))
+        self.builder.limit(end, (0, total))
+
+        def body(number: Index, carried: list[SSAValue]) -> list[SSAValue]:
+            indices = self._indices(number, space)
+            for argument, index in zip(block.args, indices, strict=True):
+                self.set_index(argument, index)
+            return self.lower_body(block)
+
+        counted_loop(self, (begin, end, 1), (), body, loop_annotation(op))
+        self.builder.emit(llvm.ReturnOp, ())
+        self.builder.finish()
+
+    def _indices(self, number: Index, space: Sequence[_Dimension]) -> list[Index]:
+        """The indices of an iteration; the last dimension runs fastest."""
+        builder = self.builder
+        indices: list[Index] = []
+        for position, dimension in reversed(list(enumerate(space))):
+            digit = number
+            if position:
+                count = self.capture_index(dimension.count)
+                digit = builder.mod(number, count)
+                number = builder.floordiv(number, count)
+            lower = self.capture_index(dimension.lower)
+            indices.append(builder.add(lower, builder.mul(digit, dimension.step)))
+        return indices[::-1]
+
+    def function(self) -> llvm.FuncOp:
+        """The finished function."""
+        kind = llvm.LLVMFunctionType([argument.type for argument in self.entry.args])
+        attributes = [*self.attributes, NO_ATTRIBUTES, NO_ATTRIBUTES]
+        return llvm_function(
+            self.name, kind, self.region, internal=True, argument_attributes=attributes
+        )
+
+
+@rule(affine.ParallelOp)
+def lower_parallel(low: FunctionLowering, op: affine.ParallelOp) -> None:
+    if low.context is None:
+        raise InternalError(f"@{low.name} has no context to run loops in parallel", place_of(op))
+    space = _iteration_space(low, op)
+    number = low.module.next_number(low.name)
+    body = _Body(low, f"{low.name}.parallel{number}")
+    body.builder.location = op.location
+    body.lower_iterations(op, space)
+    function = body.function()
+    closure = llvm.LLVMStructType.from_type_list([value.type for value in body.captured])
+    thunk = _thunk(f"{low.name}.thunk{number}", body, closure)
+    for each in (function, thunk):
+        each.location = op.location
+        low.module.add(each)
+    low.builder.location = op.location
+    _start(low, op, thunk, body.captured, closure, space)
+
+
+def _iteration_space(low: FunctionLowering, op: affine.ParallelOp) -> list[_Dimension]:
+    builder = low.builder
+    lower_map, upper_map = op.lowerBoundsMap.data, op.upperBoundsMap.data
+    split = lower_map.num_dims + lower_map.num_symbols
+    operands = low.indices(op.map_operands)
+    lowers = builder.affine_results(lower_map, operands[:split])
+    uppers = builder.affine_results(upper_map, operands[split:])
+    space: list[_Dimension] = []
+    for lower_group, upper_group, step in zip(
+        cut(lowers, op.lowerBoundsGroups), cut(uppers, op.upperBoundsGroups), op.steps, strict=True
+    ):
+        lower, upper = builder.greatest(lower_group), builder.smallest(upper_group)
+        extent = builder.maximum(builder.sub(upper, lower), 0)
+        space.append(_Dimension(lower, step.value.data, builder.ceildiv(extent, step.value.data)))
+    return space
+
+
+def _thunk(name: str, body: _Body, closure: llvm.LLVMStructType) -> llvm.FuncOp:
+    """Unpacks a closure and calls the body."""
+    entry = Block(arg_types=[PTR, i64, i64])
+    pointer, begin, end = entry.args
+    builder = Builder(Region(entry), entry)
+    fields = [
+        builder.value(
+            llvm.LoadOp, (field_address(builder, pointer, closure, position),), kind, _ALIGNED
+        )
+        for position, kind in enumerate(closure.types.data)
+    ]
+    arguments = [*fields, begin, end]
+    callee = {"callee": SymbolRefAttr(body.name), **call_properties(len(arguments))}
+    builder.emit(llvm.CallOp, arguments, (), callee)
+    builder.emit(llvm.ReturnOp, ())
+    kind = llvm.LLVMFunctionType([PTR, i64, i64])
+    return llvm_function(name, kind, builder.region, internal=True)
+
+
+def field_address(
+    builder: Builder, pointer: SSAValue, kind: llvm.LLVMStructType, position: int
+) -> SSAValue:
+    """The address of a field of a struct."""
+    properties = {
+        "rawConstantIndices": DenseArrayBase.from_list(i32, [0, position]),
+        "elem_type": kind,
+        "noWrapFlags": llvm.INBOUNDS,
+    }
+    return builder.value(llvm.GEPOp, (pointer,), PTR, properties)
+
+
+def _start(
+    low: FunctionLowering,
+    op: affine.ParallelOp,
+    thunk: llvm.FuncOp,
+    captured: Sequence[SSAValue],
+    closure: llvm.LLVMStructType,
+    space: Sequence[_Dimension],
+) -> None:
+    """Fills the closure and hands the loop to the context's pool."""
+    builder, context = low.builder, low.context
+    assert context is not None
+    pointer = allocate(builder, closure, 1)
+    for position, value in enumerate(captured):
+        target = field_address(builder, pointer, closure, position)
+        builder.emit(llvm.StoreOp, (value, target), (), _ALIGNED)
+    total: Index = 1
+    for dimension in space:
+        total = builder.mul(total, dimension.count)
+    grain = op.attributes.get("grain")
+    grain = grain.value.data if isinstance(grain, IntegerAttr) else 1
+    address_of = {"global_name": SymbolRefAttr(thunk.sym_name.data)}
+    function = builder.value(llvm.AddressOfOp, (), PTR, address_of)
+    parallel_for = builder.value(llvm.LoadOp, (context,), PTR, _ALIGNED)
+    arguments = (context, function, pointer, builder.index(total), builder.integer(grain))
+    properties = call_properties(1 + len(arguments))
+    builder.emit(llvm.CallOp, (parallel_for, *arguments), (), properties)
