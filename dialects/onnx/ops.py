@@ -8,12 +8,14 @@
     onnx.Call                a call of a model-local function, a private `func.func`
     onnx.Const               a constant tensor, `value` dense or dense_resource
     onnx.NoValue             an absent optional input
+    onnx.Symbols             names of sizes that the elements of a tensor are
+    onnx.Content             a tensor whose elements are symbolic sizes
     onnx.Yield               end of a subgraph
 
-Every formal input that is not variadic has an operand (`onnx.NoValue`'s result when absent), every formal
-output a result (type `none` when absent), every attribute a property under its ONNX name, every
-subgraph attribute a region in the schema's order of names. The typed view of these classes is `ops.pyi`,
-written by `python -m dialects.onnx.stub`.
+Every formal input that is not variadic has an operand (`onnx.NoValue`'s result when absent),
+every formal output a result (type `none` when absent), every attribute a property under its ONNX
+name, every subgraph attribute a region in the schema's order of names. The typed view of these
+classes is `ops.pyi`, written by `python -m dialects.onnx.stub`.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ from xdsl.irdl import (
 )
 from xdsl.traits import IsTerminator, Pure
 
-DOMAIN_PREFIX = {
+DOMAIN_PREFIX: dict[str, str] = {
     "": "",
     "ai.onnx": "",
     "ai.onnx.ml": "ml.",
@@ -145,6 +147,36 @@ class Const(IRDLOperation):
     value = prop_def(AnyAttr())
     result = result_def()
     traits = traits_def(Pure())
+
+
+@irdl_op_definition
+class Symbols(IRDLOperation):
+    """Names the elements of a small integer tensor: element ``i`` is the size ``symbols[i]``.
+
+    Shape inference writes it behind the producer of a tensor whose content decides a size. An entry
+    is a new symbol, which this operation defines, or an expression that holds in every run.
+    """
+
+    name = "onnx.Symbols"
+    tensor = operand_def()
+    symbols = prop_def(ArrayAttr[StringAttr])
+
+
+@irdl_op_definition
+class Content(OnnxOp):
+    """A small integer tensor whose elements are symbolic sizes: ``content`` lists them.
+
+    Stands for a computation on shapes whose outcome shape inference knows, where a run needs it as
+    data.
+    """
+
+    name = "onnx.Content"
+    content = prop_def(ArrayAttr[StringAttr])
+    result = result_def()
+    traits = traits_def(Pure())
+
+
+Content.OP_TYPE = "Content"
 
 
 @irdl_op_definition
@@ -337,7 +369,7 @@ def resolve(domain: str, op_type: str, opset: int) -> type[OnnxOp] | None:
 def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
-    return [NoValue, Const, Yield, Custom, Call, *made]
+    return [NoValue, Const, Symbols, Content, Yield, Custom, Call, *made]
 
 
 def __getattr__(name: str) -> type[OnnxOp]:

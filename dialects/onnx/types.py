@@ -2,7 +2,7 @@
 
 Grammar of what is added to the builtin types:
 
-    encoding ::= `#onnx.tensor<` `[` dim-string,* `]` `,` `array<i64` (`:` perm)? `>` `>`
+    encoding ::= `#onnx.tensor<` `[` dim-string,* `]` (`,` `[` axis,* `]` (`,` panel)?)? `>`
     type     ::= `!onnx.string` | `!onnx.seq<` type `>` | `!onnx.opt<` type `>`
                | `!onnx.sparse<` tensor-type `>` | `!onnx.map<` type `,` type `>`
                | `!onnx.unknown`
@@ -35,6 +35,7 @@ from xdsl.dialects.builtin import (
     Float16Type,
     Float32Type,
     Float64Type,
+    IntAttr,
     IntegerType,
     NoneType,
     Signedness,
@@ -45,6 +46,8 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, ParametrizedAttribute, SSAValue, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
 
 from dialects.onnx.dims import Dim, parse_dim
 
@@ -122,12 +125,38 @@ class TensorEncodingAttr(ParametrizedAttribute):
     """Symbolic sizes of the dynamic dimensions, in order, and the buffer's order of axes.
 
     ``layout`` is the permutation from the buffer's axes to the logical ones (``[0, 2, 3, 1]`` is
-    channels-last for NCHW), or empty for row-major.
+    channels-last for NCHW), or empty for row-major. With ``panel`` > 0 the last axis in it stands there twice: first
+    for the panel's number, then for the place inside a panel of that many elements.
     """
 
     name = "onnx.tensor"
     dims: ArrayAttr[StringAttr]
     layout: DenseArrayBase
+    panel: IntAttr
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> list[Attribute]:
+        """`<["h", "2*w"]` [`,` `[0, 2, 3, 1]`] [`,` panel] `>`."""
+        with parser.in_angle_brackets():
+            square = parser.Delimiter.SQUARE
+            dims = parser.parse_comma_separated_list(square, parser.parse_str_literal)
+            order, panel = [], 0
+            if parser.parse_optional_punctuation(","):
+                order = parser.parse_comma_separated_list(square, parser.parse_integer)
+                if parser.parse_optional_punctuation(","):
+                    panel = parser.parse_integer()
+        names = ArrayAttr([StringAttr(dim) for dim in dims])
+        return [names, DenseArrayBase.from_list(i64, order), IntAttr(panel)]
+
+    def print_parameters(self, printer: Printer) -> None:
+        """The counterpart of ``parse_parameters``; what is empty at the end is left out."""
+        order = ", ".join(str(axis) for axis in self.layout.get_values())
+        with printer.in_angle_brackets():
+            printer.print_attribute(self.dims)
+            if order:
+                printer.print_string(f", [{order}]")
+            if self.panel.data:
+                printer.print_string(f", {self.panel.data}")
 
 
 f32 = Float32Type()
@@ -195,20 +224,21 @@ def is_tensor(kind: Attribute) -> bool:
 
 @cache
 def _ranked(
-    element: Attribute, dims: tuple[Dim, ...], layout: tuple[int, ...] | None
+    element: Attribute, dims: tuple[Dim, ...], layout: tuple[int, ...] | None, panel: int
 ) -> TensorType:
     shape = [dim if isinstance(dim, int) else DYNAMIC_INDEX for dim in dims]
     symbols = [StringAttr(str(dim)) for dim in dims if not isinstance(dim, int)]
     if not symbols and layout is None:
         return TensorType(element, shape)
     order = DenseArrayBase.from_list(i64, layout or ())
-    return TensorType(element, shape, TensorEncodingAttr(ArrayAttr(symbols), order))
+    return TensorType(element, shape, TensorEncodingAttr(ArrayAttr(symbols), order, IntAttr(panel)))
 
 
 def tensor_type(
     element: Attribute | np.dtype | type,
     dims: Sequence[Dim] | None,
     layout: Sequence[int] | None = None,
+    panel: int = 0,
 ) -> AnyTensorType:
     """The tensor type with these symbolic sizes; unranked when ``dims`` is None.
 
@@ -220,7 +250,7 @@ def tensor_type(
         return UnrankedTensorType(element)
     if layout is not None and list(layout) == list(range(len(dims))):
         layout = None
-    return _ranked(element, tuple(dims), None if layout is None else tuple(layout))
+    return _ranked(element, tuple(dims), None if layout is None else tuple(layout), panel)
 
 
 @cache
@@ -247,6 +277,18 @@ def layout_of(kind: Attribute) -> tuple[int, ...] | None:
     encoding = kind.encoding if isinstance(kind, TensorType) else None
     order = encoding.layout.get_values() if isinstance(encoding, TensorEncodingAttr) else ()
     return tuple(int(axis) for axis in order) or None
+
+
+def panel_of(kind: Attribute) -> int:
+    """Width of the panels that a tensor type's last axis is cut into; 0 when it is not cut."""
+    encoding = kind.encoding if isinstance(kind, TensorType) else None
+    return encoding.panel.data if isinstance(encoding, TensorEncodingAttr) else 0
+
+
+def element_type_of(kind: Attribute) -> Attribute:
+    """The element type of a tensor type."""
+    assert isinstance(kind, TensorType | UnrankedTensorType)
+    return kind.element_type
 
 
 def is_none(value: SSAValue | Attribute) -> bool:
