@@ -279,10 +279,8 @@ class IndexBuilder(Builder):
             kind = AffineBinaryOpKind.FloorDiv
             lhs = lhs + rhs + Linear(-1)
         operation = self.floordiv if kind is AffineBinaryOpKind.FloorDiv else self.mod
-        if rhs.terms:
-            return self.as_linear(operation(self.emit_linear(lhs), self.emit_linear(rhs)))
-        if rhs.const <= 0:
-            message = f"division by {rhs.const} in an affine expression"
+        if rhs.terms or rhs.const <= 0:
+            message = "an affine expression divides by something that is no positive constant"
             raise InternalError(message, Place(stage="affine"))
         quotient, rest = lhs.split(rhs.const)
         low, high = self.range_of_linear(rest)

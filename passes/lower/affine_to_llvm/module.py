@@ -43,10 +43,9 @@ POINTER_ATTRIBUTES = DictionaryAttr(
         "llvm.noalias": UnitAttr(),
         "llvm.nocapture": UnitAttr(),
         "llvm.nonnull": UnitAttr(),
-        "llvm.align": IntegerAttr(ALIGNMENT, i64),
     }
 )
-"""What is promised about a memref argument's pointer."""
+"""What is promised about a memref argument's pointer. Not its alignment: a user's array has its own."""
 
 NO_ATTRIBUTES = DictionaryAttr({})
 
