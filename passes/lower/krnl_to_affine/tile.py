@@ -15,7 +15,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from xdsl.dialects import arith, vector
-from xdsl.dialects.affine import VectorLoadOp, VectorStoreOp
+from dialects.affine import VectorLoadOp, VectorStoreOp
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     IndexType,

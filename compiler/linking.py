@@ -1,0 +1,133 @@
+"""From the `llvm` stage to a program: object code, constants and manifest in one `runtime.Program`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DenseIntOrFPElementsAttr,
+    DenseResourceAttr,
+    DictionaryAttr,
+    IntegerAttr,
+    ModuleOp,
+    StringAttr,
+    SymbolRefAttr,
+)
+from xdsl.ir import Attribute
+
+from compiler.codegen import compile_modules
+from compiler.llvm_text import kernel_modules
+from compiler.object_cache import ObjectCache
+from compiler.target import Target
+from compiler.version import PRODUCER
+from dialects.hal import sizes_of
+from dialects.onnx.constants import array_of, pool_of
+from dialects.onnx.dims import symbols_of
+from dialects.onnx.types import dtype_of
+from runtime.errors import InternalError, Place
+from runtime.program import Program
+
+
+def link(
+    module: ModuleOp, ctx: Context, target: Target, cache: ObjectCache | None = None
+) -> Program:
+    """Compiles the functions of a module on the `llvm` stage and makes a program of them.
+
+    Raises InternalError when the module has no host program, and InvalidModelError when its constants
+    were elided from the text that it comes from.
+    """
+    if "hal.inputs" not in module.attributes:
+        raise InternalError("the module has no host program", Place(stage="llvm"))
+    texts = kernel_modules(module, attributes=target.function_attributes)
+    objects = compile_modules(texts, target, cache)
+    constants = _constants(module, ctx)
+    return Program(manifest(module, target, list(constants)), objects, constants)
+
+
+def _constants(module: ModuleOp, ctx: Context) -> dict[str, np.ndarray]:
+    pool = pool_of(ctx)
+    found: dict[str, np.ndarray] = {}
+    values = module.attributes["hal.constants"]
+    assert isinstance(values, ArrayAttr)
+    for number, value in enumerate(values):
+        assert isinstance(value, DenseResourceAttr | DenseIntOrFPElementsAttr)
+        name = value.resource_handle.data if isinstance(value, DenseResourceAttr) else "c"
+        found[f"{number}_{name}"] = array_of(value, value.type, pool)
+    return found
+
+
+def manifest(module: ModuleOp, target: Target, constants: list[str]) -> dict[str, Any]:
+    """The program file's manifest (docs/architecture.md)."""
+    attributes = module.attributes
+    arena = attributes.get("hal.arena_bytes")
+    known = _input_symbols(attributes["hal.inputs"])
+    return {
+        "format": 1,
+        "producer": PRODUCER,
+        "target": {
+            "triple": target.triple,
+            "cpu": target.cpu,
+            "features": target.features,
+        },
+        "inputs": _signature(attributes["hal.inputs"], None),
+        "outputs": _signature(attributes["hal.outputs"], known),
+        "constants": constants,
+        "arena_bytes": arena.value.data if isinstance(arena, IntegerAttr) else None,
+        "messages": plain(attributes["hal.messages"]),
+        "metadata": _metadata(module),
+    }
+
+
+def _signature(entries: Attribute, known: set[str] | None) -> list[dict[str, Any]]:
+    assert isinstance(entries, ArrayAttr)
+    return [
+        {
+            "name": plain(entry.data["name"]),
+            "dtype": dtype_of(entry.data["element"]).name,
+            "shape": [_dim(dim, known) for dim in sizes_of(entry.data["dims"])],
+        }
+        for entry in entries
+        if isinstance(entry, DictionaryAttr)
+    ]
+
+
+def _dim(dim: Any, known: set[str] | None) -> int | str | None:
+    if isinstance(dim, int):
+        return dim
+    return str(dim) if known is None or symbols_of(dim) <= known else None
+
+
+def _input_symbols(entries: Attribute) -> set[str]:
+    assert isinstance(entries, ArrayAttr)
+    return {
+        name
+        for entry in entries
+        if isinstance(entry, DictionaryAttr)
+        for dim in sizes_of(entry.data["dims"])
+        for name in symbols_of(dim)
+    }
+
+
+def _metadata(module: ModuleOp) -> dict[str, Any]:
+    found = module.attributes.get("onnx.metadata")
+    return plain(found) if found is not None else {}
+
+
+def plain(attribute: Attribute) -> Any:
+    """An attribute as JSON."""
+    match attribute:
+        case StringAttr():
+            return attribute.data
+        case IntegerAttr():
+            return attribute.value.data
+        case ArrayAttr():
+            return [plain(entry) for entry in attribute]
+        case DictionaryAttr():
+            return {key: plain(value) for key, value in attribute.data.items()}
+        case SymbolRefAttr():
+            return attribute.string_value()
+        case _:
+            return str(attribute)

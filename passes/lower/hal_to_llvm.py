@@ -1,0 +1,569 @@
+"""The host program in the `llvm` dialect: one native entry point for a run, one for its sizes.
+
+Registers with `lower-llvm` as the rule for `hal.program`. Requires planned memory. Ensures the functions
+`@terrace_run` and, where input sizes vary, `@terrace_plan` (docs/architecture.md has their contract); what
+the runtime must know beside them becomes attributes of the module: `hal.inputs`, `hal.outputs`,
+`hal.constants`, `hal.messages`, `hal.arena_bytes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    ArrayAttr,
+    DictionaryAttr,
+    IntegerAttr,
+    IntegerType,
+    MemRefType,
+    StringAttr,
+    i1,
+    i8,
+    i64,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from dialects import hal, llvm
+from dialects.hal import sizes_of
+from dialects.onnx.dims import Dim, Function, Symbol, parse_dim, symbols_of
+from dialects.onnx.locations import node_of
+from passes.hal.plan_memory import byte_size
+from passes.lower.affine_to_llvm.builder import new_block
+from passes.lower.affine_to_llvm.function import FunctionLowering
+from passes.lower.affine_to_llvm.index import Index
+from passes.lower.affine_to_llvm.memory import access_properties
+from passes.lower.affine_to_llvm.module import (
+    ModuleLowering,
+    call,
+    llvm_function,
+    module_rule,
+)
+from passes.lower.affine_to_llvm.types import PTR, VOID
+from runtime.errors import InternalError
+
+DETAILS_OFFSET = 24
+"""Bytes before `details` in the run's context."""
+
+
+@module_rule(hal.ProgramOp)
+def lower_program(module: ModuleLowering, program: hal.ProgramOp) -> None:
+    """Lowers the host program and records what the runtime must know."""
+    messages: list[Attribute] = []
+    run = _Run(module, program, messages)
+    module.add(run.lower())
+    attributes = module.source.attributes
+    arena = parse_dim(program.arena_bytes.data) if program.arena_bytes is not None else 0
+    if run.has_plan or not isinstance(arena, int):
+        module.add(_Plan(module, program, messages).lower())
+    else:
+        attributes["hal.arena_bytes"] = IntegerAttr(arena, i64)
+    attributes["hal.inputs"] = program.inputs
+    attributes["hal.outputs"] = program.outputs
+    attributes["hal.constants"] = ArrayAttr([op.value for op in run.constants])
+    attributes["hal.messages"] = ArrayAttr(messages)
+    for name in sorted(run.externals):
+        module.add(_EXTERNALS[name]())
+
+
+def _external(name: str, result: Attribute, *arguments: Attribute) -> Callable[[], Operation]:
+    kind = llvm.LLVMFunctionType(list(arguments), result)
+    return lambda: llvm_function(name, kind, Region())
+
+
+_EXTERNALS = {
+    "malloc": _external("malloc", PTR, i64),
+    "free": _external("free", VOID, PTR),
+    "memcpy": _external("memcpy", PTR, PTR, PTR, i64),
+}
+
+
+class _Sizes:
+    """Computes symbolic sizes in a function that is being lowered."""
+
+    def __init__(self, module: ModuleLowering, program: hal.ProgramOp, name: str) -> None:
+        self.program = program
+        self.entry = Block()
+        self.low = FunctionLowering(module, name, self.entry)
+        self.b = self.low.builder
+        self.symbols: dict[str, Index] = {}
+        self.cells: dict[str, SSAValue] = {}
+
+    def argument(self, kind: Attribute) -> SSAValue:
+        """The next argument of the function."""
+        return self.entry.insert_arg(kind, len(self.entry.args))
+
+    def size(self, dim: Dim) -> Index:
+        """A size as a number or an i64."""
+        if isinstance(dim, int):
+            return dim
+        total: Index = 0
+        for monomial, coefficient in dim.terms:
+            product: Index = coefficient
+            for atom in monomial:
+                product = self.b.mul(product, self._atom(atom))
+            total = self.b.add(total, product)
+        return total
+
+    def _atom(self, atom: Symbol | Function) -> Index:
+        if isinstance(atom, Symbol):
+            return self._symbol(atom.name)
+        lhs, rhs = self.size(atom.lhs), self.size(atom.rhs)
+        match atom.kind:
+            case "//":
+                return self.b.floordiv(lhs, rhs)
+            case "%":
+                return self.b.mod(lhs, rhs)
+            case "max":
+                return self.b.maximum(lhs, rhs)
+            case _:
+                return self.b.minimum(lhs, rhs)
+
+    def _symbol(self, name: str) -> Index:
+        if name in self.symbols:
+            return self.symbols[name]
+        if name not in self.cells:
+            raise InternalError(f"size '{name}' is used before the host program defines it")
+        return self.b.value(llvm.LoadOp, (self.cells[name],), i64, access_properties(i64))
+
+    def load_slot(self, table: SSAValue, slot: int, kind: Attribute = i64) -> SSAValue:
+        """Entry ``slot`` of a table of 8-byte entries."""
+        address = self.b.address(table, slot, i64)
+        return self.b.value(llvm.LoadOp, (address,), kind, access_properties(i64))
+
+    def store_slot(self, table: SSAValue, slot: int, value: Index) -> None:
+        """Writes an entry of a table of 8-byte entries."""
+        address = self.b.address(table, slot, i64)
+        self.b.emit(llvm.StoreOp, (self.b.index(value), address), (), access_properties(i64))
+
+    def bind_inputs(self, dims_in: SSAValue) -> list[tuple[Dim, SSAValue, str]]:
+        """Reads the sizes of the inputs; gives those that must equal an expression."""
+        checks: list[tuple[Dim, SSAValue, str]] = []
+        slot = 0
+        for entry in self.program.inputs:
+            assert isinstance(entry, DictionaryAttr)
+            for axis, dim in enumerate(sizes_of(entry.data["dims"])):
+                if isinstance(dim, int):
+                    continue
+                value = self.load_slot(dims_in, slot)
+                self.b.limit(value, (0, 1 << 48))
+                slot += 1
+                name = _plain_symbol(dim)
+                if name is not None and name not in self.symbols:
+                    self.symbols[name] = value
+                else:
+                    text = entry.data["name"].data  # type: ignore[attr-defined]
+                    checks.append((dim, value, f"input '{text}', dimension {axis}"))
+        return checks
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether any input has a size that varies."""
+        return any(
+            not isinstance(dim, int)
+            for entry in self.program.inputs
+            for dim in sizes_of(entry.data["dims"])  # type: ignore[attr-defined]
+        )
+
+    def early_symbols(self) -> set[str]:
+        """Symbols that the inputs' sizes define."""
+        return set(self.symbols)
+
+
+def _plain_symbol(dim: Dim) -> str | None:
+    if isinstance(dim, int) or len(dim.terms) != 1:
+        return None
+    monomial, coefficient = dim.terms[0]
+    if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Symbol):
+        return monomial[0].name
+    return None
+
+
+def _message(text: str, op: Operation | None = None) -> Attribute:
+    node = node_of(op.location) if op is not None else node_of(llvm_unknown())
+    return DictionaryAttr(
+        {
+            "text": StringAttr(text),
+            "node": StringAttr(node.name),
+            "op_type": StringAttr(node.op_type),
+            "domain": StringAttr(node.domain),
+            "opset": IntegerAttr(node.opset, i64),
+        }
+    )
+
+
+def llvm_unknown():  # noqa: ANN201
+    """An unknown location."""
+    from xdsl.dialects.builtin import UnknownLoc
+
+    return UnknownLoc()
+
+
+class _Plan(_Sizes):
+    """`@terrace_plan`: sizes of outputs and arena from the sizes of inputs."""
+
+    def __init__(
+        self, module: ModuleLowering, program: hal.ProgramOp, messages: list[Attribute]
+    ) -> None:
+        super().__init__(module, program, "terrace_plan")
+        self.messages = messages
+
+    def lower(self) -> llvm.FuncOp:
+        """The function."""
+        dims_in, dims_out = self.argument(PTR), self.argument(PTR)
+        for dim, value, where in self.bind_inputs(dims_in):
+            self._check(dim, value, where)
+        slot = 0
+        early = self.early_symbols()
+        for entry in self.program.outputs:
+            for dim in sizes_of(entry.data["dims"]):  # type: ignore[attr-defined]
+                if isinstance(dim, int):
+                    continue
+                known = symbols_of(dim) <= early
+                self.store_slot(dims_out, slot, self.size(dim) if known else -1)
+                slot += 1
+        arena = self.program.arena_bytes
+        bytes_needed = self.size(parse_dim(arena.data)) if arena is not None else 0
+        self.b.emit(llvm.ReturnOp, (self.b.index(bytes_needed),))
+        self.b.finish()
+        kind = llvm.LLVMFunctionType([PTR, PTR], i64)
+        return llvm_function("terrace_plan", kind, self.low.region)
+
+    def _check(self, dim: Dim, value: SSAValue, where: str) -> None:
+        self.messages.append(_message(f"{where} must be {dim}"))
+        code = -len(self.messages)
+        agree = self.b.compare("eq", self.size(dim), value)
+        good, bad = new_block(), new_block()
+        self.b.branch_if(agree, (good, ()), (bad, ()))
+        self.b.start(bad)
+        self.b.emit(llvm.ReturnOp, (self.b.integer(code),))
+        self.b.start(good)
+
+
+class _Run(_Sizes):
+    """`@terrace_run`: the host program itself."""
+
+    def __init__(
+        self, module: ModuleLowering, program: hal.ProgramOp, messages: list[Attribute]
+    ) -> None:
+        super().__init__(module, program, "terrace_run")
+        self.messages = messages
+        self.constants: list[hal.ConstantOp] = []
+        self.pointers: dict[SSAValue, SSAValue] = {}
+        self.dims: dict[SSAValue, list[Dim]] = {}
+        self.heap: dict[SSAValue, SSAValue] = {}
+        self.externals: set[str] = set()
+        self.exit = new_block([i64])
+        self.has_plan = False
+
+    def lower(self) -> llvm.FuncOp:
+        """The function."""
+        names = ("inputs", "outputs", "constants", "arena", "dims_in", "dims_out", "context")
+        arguments = {name: self.argument(PTR) for name in names}
+        for name, argument in arguments.items():
+            argument.name_hint = name
+        self.arguments = arguments
+        self.low.context = arguments["context"]
+        self.bind_inputs(arguments["dims_in"])
+        self.has_plan = self.is_dynamic or any(
+            symbols_of(dim)
+            for entry in self.program.outputs
+            for dim in sizes_of(entry.data["dims"])  # type: ignore[attr-defined]
+        )
+        self._cells(self.program.body.block)
+        self.body(self.program.body.block)
+        self.b.branch(self.exit, (self.b.integer(0),))
+        self._leave()
+        self.b.finish()
+        kind = llvm.LLVMFunctionType([PTR] * len(names), i64)
+        return llvm_function("terrace_run", kind, self.low.region)
+
+    def _leave(self) -> None:
+        """Frees what is on the heap and returns the status."""
+        self.b.start(self.exit)
+        for cell in self.heap.values():
+            self._free(cell)
+        self.b.emit(llvm.ReturnOp, (self.exit.args[0],))
+
+    def _free(self, cell: SSAValue) -> None:
+        self.externals.add("free")
+        old = self.b.value(llvm.LoadOp, (cell,), PTR, access_properties(i64))
+        call(self.low, "free", [old], [])
+
+    def _cells(self, block: Block) -> None:
+        """Memory for symbols and heap buffers, which control flow may set in several places."""
+        for op in block.walk():
+            names: Sequence[StringAttr] = ()
+            if isinstance(op, hal.SymbolsOp | hal.BindOp):
+                names = list(op.symbols)
+            for entry in names:
+                name = _plain_symbol(parse_dim(entry.data))
+                if name is not None and name not in self.symbols and name not in self.cells:
+                    self.cells[name] = self._cell(i64)
+            if isinstance(op, hal.AllocOp) and op.offset is None:
+                self.heap[op.result] = self._cell(PTR)
+
+    def _cell(self, kind: Attribute) -> SSAValue:
+        one = self.b.integer(1)
+        made = llvm.AllocaOp(one, kind, 8)
+        self.b.block.add_op(made)
+        zero: Operation
+        if kind == PTR:
+            zero = llvm.ZeroOp.create(result_types=[PTR])
+            self.b.block.add_op(zero)
+            value = zero.results[0]
+        else:
+            value = self.b.integer(0)
+        self.b.emit(llvm.StoreOp, (value, made.results[0]), (), access_properties(i64))
+        return made.results[0]
+
+    def body(self, block: Block) -> None:
+        """Lowers the operations of a block."""
+        for op in block.ops:
+            self.b.location = op.location
+            rule = _RULES.get(type(op))
+            if rule is None:
+                raise InternalError(f"{op.name} cannot stand in a host program")
+            rule(self, op)
+
+    # Buffers --------------------------------------------------------------------------------
+
+    def _define(self, buffer: SSAValue, pointer: SSAValue, dims: list[Dim]) -> None:
+        self.pointers[buffer] = pointer
+        self.dims[buffer] = dims
+
+    def pointer(self, buffer: SSAValue) -> SSAValue:
+        """The address of a buffer."""
+        if buffer in self.heap:
+            return self.b.value(llvm.LoadOp, (self.heap[buffer],), PTR, access_properties(i64))
+        owner = buffer.owner
+        if isinstance(owner, hal.ViewOp):
+            return self.pointer(owner.source)
+        return self.pointers[buffer]
+
+    def bytes(self, buffer: SSAValue) -> Index:
+        """The size of a buffer in bytes, rounded up to the alignment."""
+        kind = buffer.type
+        assert isinstance(kind, MemRefType)
+        return self.size(byte_size(kind, self.dims[buffer]))
+
+    def input(self, op: hal.InputOp) -> None:
+        """The address of an argument."""
+        pointer = self.load_slot(self.arguments["inputs"], op.index.value.data, PTR)
+        self._define(op.result, pointer, sizes_of(op.dims))
+
+    def output(self, op: hal.OutputOp) -> None:
+        """The address of a result."""
+        pointer = self.load_slot(self.arguments["outputs"], op.index.value.data, PTR)
+        self._define(op.result, pointer, sizes_of(op.dims))
+
+    def constant(self, op: hal.ConstantOp) -> None:
+        """The address of a constant."""
+        pointer = self.load_slot(self.arguments["constants"], len(self.constants), PTR)
+        self.constants.append(op)
+        self._define(op.result, pointer, [])
+
+    def alloc(self, op: hal.AllocOp) -> None:
+        """A place in the arena, or memory from the heap in place of what was there before."""
+        dims = sizes_of(op.dims)
+        self.dims[op.result] = dims
+        if op.offset is not None:
+            offset = self.size(parse_dim(op.offset.data))
+            self.pointers[op.result] = self.b.address(self.arguments["arena"], offset, i8)
+            return
+        cell = self.heap[op.result]
+        self._free(cell)
+        self.externals.add("malloc")
+        needed = self.b.maximum(self.bytes(op.result), 64)
+        (fresh,) = call(self.low, "malloc", [self.b.index(needed)], [PTR])
+        self.b.emit(llvm.StoreOp, (fresh, cell), (), access_properties(i64))
+
+    def view(self, op: hal.ViewOp) -> None:
+        """Another shape of the same address."""
+        self.dims[op.result] = sizes_of(op.dims)
+
+    def dispatch(self, op: hal.DispatchOp) -> None:
+        """Calls a kernel."""
+        name = op.callee.root_reference.data
+        signature = self.low.module.signatures[name]
+        arguments: list[SSAValue] = []
+        if signature.takes_context:
+            arguments.append(self.arguments["context"])
+        for buffer in op.buffers:
+            arguments.append(self.pointer(buffer))
+            arguments += [self.b.index(self.size(dim)) for dim in self.dims[buffer]]
+        arguments += [self.b.index(self.size(dim)) for dim in sizes_of(op.sizes)]
+        call(self.low, name, arguments, [])
+
+    def copy(self, op: hal.CopyOp) -> None:
+        """Copies a buffer; sizes are exact, without the rounding of places."""
+        self.externals.add("memcpy")
+        amount = self._exact_bytes(op.source)
+        addresses = [self.pointer(op.target), self.pointer(op.source)]
+        call(self.low, "memcpy", [*addresses, self.b.index(amount)], [PTR])
+
+    def _exact_bytes(self, buffer: SSAValue) -> Index:
+        kind = buffer.type
+        assert isinstance(kind, MemRefType)
+        sizes = iter(self.dims[buffer])
+        total: Index = _element_bytes(kind)
+        for size in kind.get_shape():
+            factor = self.size(next(sizes)) if size == DYNAMIC_INDEX else size
+            total = self.b.mul(total, factor)
+        return total
+
+    # Symbols and checks ---------------------------------------------------------------------
+
+    def define_symbols(self, op: hal.SymbolsOp) -> None:
+        """Reads integers from memory."""
+        kind = op.source.type
+        assert isinstance(kind, MemRefType)
+        element = kind.element_type
+        base = self.pointer(op.source)
+        for place, entry in enumerate(op.symbols):
+            name = _plain_symbol(parse_dim(entry.data))
+            if name is None or name not in self.cells:
+                continue
+            address = self.b.address(base, place, element)
+            value = self.b.value(llvm.LoadOp, (address,), element, access_properties(element))
+            if element != i64:
+                extend = llvm.ZExtOp if op.unsigned is not None else llvm.SExtOp
+                value = self.b.value(extend, (value,), i64, _no_flags(extend))
+            self._set(name, value)
+
+    def bind(self, op: hal.BindOp) -> None:
+        """Gives symbols computed values."""
+        values = [self.b.index(self.size(dim)) for dim in sizes_of(op.values)]
+        for entry, value in zip(op.symbols, values, strict=True):
+            self._set(entry.data, value)
+
+    def _set(self, name: str, value: SSAValue) -> None:
+        self.b.emit(llvm.StoreOp, (value, self.cells[name]), (), access_properties(i64))
+
+    def check(self, op: hal.CheckOp) -> None:
+        """Leaves with a message unless two sizes agree."""
+        lhs, rhs = (self.size(parse_dim(text.data)) for text in (op.lhs, op.rhs))
+        agree = self.b.compare("eq", lhs, rhs)
+        if op.broadcast is not None:
+            for side in (lhs, rhs):
+                one = self.b.compare("eq", side, 1)
+                agree = self.b.value(llvm.OrOp, (agree, one), i1, _no_flags(llvm.OrOp))
+        self.fail_unless(agree, op.message.data, op, (lhs, rhs))
+
+    def fail_unless(
+        self, condition: SSAValue, text: str, op: Operation, details: Sequence[Index]
+    ) -> None:
+        """Leaves the run with a message unless a condition holds."""
+        self.messages.append(_message(text, op))
+        code = len(self.messages)
+        good, bad = new_block(), new_block()
+        self.b.branch_if(condition, (good, ()), (bad, ()))
+        self.b.start(bad)
+        table = self.b.address(self.arguments["context"], DETAILS_OFFSET, i8)
+        for place, value in enumerate(details):
+            self.store_slot(table, place, value)
+        self.b.branch(self.exit, (self.b.integer(code),))
+        self.b.start(good)
+
+    def give(self, op: hal.GiveOp) -> None:
+        """Hands a buffer to the caller: ownership of a heap buffer, else a copy."""
+        index = op.index.value.data
+        kind = op.source.type
+        assert isinstance(kind, MemRefType)
+        self.externals |= {"malloc", "memcpy"}
+        needed = self.b.maximum(self.bytes(op.source), 64)
+        (fresh,) = call(self.low, "malloc", [self.b.index(needed)], [PTR])
+        amount = self._exact_bytes(op.source)
+        call(self.low, "memcpy", [fresh, self.pointer(op.source), self.b.index(amount)], [PTR])
+        slot = self.b.address(self.arguments["outputs"], index, i64)
+        self.b.emit(llvm.StoreOp, (fresh, slot), (), access_properties(i64))
+        first = self._first_slot(index)
+        for place, dim in enumerate(sizes_of(op.dims)):
+            self.store_slot(self.arguments["dims_out"], first + place, self.size(dim))
+
+    def _first_slot(self, index: int) -> int:
+        """Where the sizes of an output stand in ``dims_out``."""
+        slot = 0
+        for number, entry in enumerate(self.program.outputs):
+            if number == index:
+                break
+            slot += sum(not isinstance(d, int) for d in sizes_of(entry.data["dims"]))  # type: ignore
+        return slot
+
+    # Control flow ---------------------------------------------------------------------------
+
+    def flag(self, buffer: SSAValue) -> SSAValue:
+        """A boolean in memory."""
+        byte = self.b.value(llvm.LoadOp, (self.pointer(buffer),), i8, access_properties(i8))
+        return self.b.value(
+            llvm.ICmpOp,
+            (byte, self.b.integer(0, i8)),
+            i1,
+            {"predicate": IntegerAttr(1, i64)},
+        )
+
+    def branch(self, op: hal.IfOp) -> None:
+        """One of two regions."""
+        blocks = (new_block(), new_block())
+        after = new_block()
+        self.b.branch_if(self.flag(op.condition), (blocks[0], ()), (blocks[1], ()))
+        for block, region in zip(blocks, (op.then, op.otherwise), strict=True):
+            self.b.start(block)
+            self.b.open_scope()
+            self.body(region.block)
+            self.b.close_scope()
+            self.b.branch(after)
+        self.b.start(after)
+
+    def repeat(self, op: hal.ForOp) -> None:
+        """A region while the trip count and the condition hold."""
+        head, inside, after = new_block([i64]), new_block(), new_block()
+        trips = self.size(parse_dim(op.trips.data))
+        self.b.branch(head, (self.b.integer(0),))
+        self.b.start(head)
+        counter = head.args[0]
+        go_on = self.b.compare("slt", counter, trips)
+        if op.condition is not None:
+            go_on = self.b.value(
+                llvm.AndOp, (go_on, self.flag(op.condition)), i1, _no_flags(llvm.AndOp)
+            )
+        self.b.branch_if(go_on, (inside, ()), (after, ()))
+        self.b.start(inside)
+        address = self.pointer(op.counter)
+        self.b.emit(llvm.StoreOp, (counter, address), (), access_properties(i64))
+        self.b.open_scope()
+        self.body(op.body.block)
+        self.b.close_scope()
+        one = self.b.value(
+            llvm.AddOp, (counter, self.b.integer(1)), i64, {"overflowFlags": IntegerAttr(0, 32)}
+        )
+        self.b.branch(head, (one,))
+        self.b.start(after)
+
+
+def _no_flags(kind: type[Operation]) -> dict[str, Attribute]:
+    return {}
+
+
+def _element_bytes(kind: MemRefType) -> int:
+    element = kind.element_type
+    if isinstance(element, IntegerType):
+        return max(1, element.width.data // 8)
+    return element.bitwidth // 8  # type: ignore[attr-defined]
+
+
+_RULES: dict[type[Operation], Callable] = {
+    hal.InputOp: _Run.input,
+    hal.OutputOp: _Run.output,
+    hal.ConstantOp: _Run.constant,
+    hal.AllocOp: _Run.alloc,
+    hal.ViewOp: _Run.view,
+    hal.DispatchOp: _Run.dispatch,
+    hal.CopyOp: _Run.copy,
+    hal.SymbolsOp: _Run.define_symbols,
+    hal.BindOp: _Run.bind,
+    hal.CheckOp: _Run.check,
+    hal.GiveOp: _Run.give,
+    hal.IfOp: _Run.branch,
+    hal.ForOp: _Run.repeat,
+}
