@@ -23,7 +23,7 @@ def text(value: str | bytes) -> str:
 def hint(name: str) -> str:
     """A value's name as xDSL allows it in SSA names: without numbers at the end, which it adds."""
     name = _NUMBERS.sub("", _NOT_HINT.sub("_", name))
-    return name if name[:1].isalpha() or name[:1] in ("_", "$", ".", "-") else f"_{name}"
+    return name if name[:1].isalpha() or name[:1] in ("_", "$", ".", "-") else f"v{name}"
 
 
 def plain_domain(domain: str) -> str:
