@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import llvmlite.binding as binding
 import numpy as np
+from xdsl.dialects import func
 from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, ModuleOp
 
 from compiler.codegen import compile_modules, compile_text
@@ -23,7 +24,7 @@ NO_CACHE = ObjectCache(None)
 
 def aligned(shape: int | Sequence[int], dtype: object) -> np.ndarray:
     """An array of zeros that begins at a multiple of 64 bytes, as kernels demand."""
-    kind = np.dtype(dtype)  # pyright: ignore[reportArgumentType]
+    kind: np.dtype = np.dtype(dtype)  # pyright: ignore
     size = int(np.prod(shape)) * kind.itemsize
     room = np.zeros(size + 64, np.uint8)
     start = -room.ctypes.data % 64
@@ -41,7 +42,8 @@ def lower(text: str) -> tuple[ModuleOp, dict[str, Signature]]:
     """The llvm stage of a text, and the signatures of its kernels."""
     ctx = new_context()
     module = parse_module(text, ctx)
-    signatures = {op.sym_name.data: signature_of(op) for op in module.ops if op.name == "func.func"}
+    functions = [op for op in module.ops if isinstance(op, func.FuncOp)]
+    signatures = {op.sym_name.data: signature_of(op) for op in functions}
     AffineToLLVM().apply(ctx, module)
     module.verify()
     return module, signatures
@@ -88,10 +90,10 @@ def _passed(kind: object, argument: object) -> list[object]:
     dynamic = [
         n for n, static in zip(argument.shape, shape, strict=True) if static == DYNAMIC_INDEX
     ]
-    return [ctypes.c_void_p(argument.ctypes.data), *map(ctypes.c_int64, dynamic)]
+    return [ctypes.c_void_p(argument.ctypes.data), *(ctypes.c_int64(size) for size in dynamic)]
 
 
-def engine(objects: Sequence[bytes]) -> binding.ExecutionEngine:
+def engine(objects: Iterable[bytes]) -> binding.ExecutionEngine:
     """Links object code into this process."""
     binding.initialize_native_target()
     binding.initialize_native_asmprinter()

@@ -2,9 +2,9 @@
 
 In: a module whose functions hold `affine`, `scf`, `memref`, `vector`, `arith`, `func` and those
 operations of `math` that LLVM has instructions for. Out: the same functions in the `llvm` dialect,
-with the calling convention of docs/architecture.md: a memref is a pointer that is `noalias` and
-64-byte aligned, followed by its dynamic sizes; a function with an `affine.parallel` takes the run's
-context first, and the loop's body becomes functions of its own.
+with the calling convention of docs/architecture.md: a memref is a `noalias` pointer followed by its
+dynamic sizes; a function with an `affine.parallel` takes the run's context first, and the loop's
+body becomes functions of its own.
 
 One walk builds new functions; what an operation becomes stands in the rule registered for it
 (`@rule` for operations inside functions, `@module_rule` for the module's).

@@ -104,6 +104,18 @@ class Builder:
         """Ends the body that the last `open_scope` began."""
         self._scopes.pop()
 
+    def recall(self, key: tuple[object, ...]) -> SSAValue | None:
+        """What this scope or an outer one has computed under a key."""
+        for scope in reversed(self._scopes):
+            found = scope.get(key)
+            if found is not None:
+                return found
+        return None
+
+    def keep(self, key: tuple[object, ...], value: SSAValue) -> None:
+        """Lets this scope and its inner ones find a value again."""
+        self._scopes[-1][key] = value
+
     def finish(self) -> None:
         """Puts the gathered constants at the function's entry. Call once, at the end."""
         first = self.entry.first_op

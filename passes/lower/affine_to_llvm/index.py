@@ -122,14 +122,13 @@ class IndexBuilder(Builder):
     ) -> Index:
         """Emits a binary operation, unless this scope or an outer one has it already."""
         key = (kind, lhs, rhs)
-        for scope in reversed(self._scopes):
-            found = scope.get(key)
-            if found is not None:
-                return found
+        found = self.recall(key)
+        if found is not None:
+            return found
         if properties is None:
             properties = NSW_NUW if bounds[0] >= 0 and self._both_positive(lhs, rhs) else NSW
         result = self.value(kind, (self.index(lhs), self.index(rhs)), i64, properties)
-        self._scopes[-1][key] = result
+        self.keep(key, result)
         self.limit(result, bounds)
         return result
 
@@ -189,13 +188,23 @@ class IndexBuilder(Builder):
 
     def compare(self, predicate: str, lhs: Index, rhs: Index) -> SSAValue:
         """An i1, `predicate` as in `icmp`."""
-        operands = (self.index(lhs), self.index(rhs))
-        return self.value(llvm.ICmpOp, operands, i1, PREDICATES[predicate])
+        key = (predicate, lhs, rhs)
+        found = self.recall(key)
+        if found is None:
+            operands = (self.index(lhs), self.index(rhs))
+            found = self.value(llvm.ICmpOp, operands, i1, PREDICATES[predicate])
+            self.keep(key, found)
+        return found
 
     def select(self, condition: SSAValue, lhs: Index, rhs: Index) -> SSAValue:
         """condition ? lhs : rhs"""
-        operands = (condition, self.index(lhs), self.index(rhs))
-        return self.value(llvm.SelectOp, operands, i64, FAST_NONE)
+        key = (condition, lhs, rhs)
+        found = self.recall(key)
+        if found is None:
+            operands = (condition, self.index(lhs), self.index(rhs))
+            found = self.value(llvm.SelectOp, operands, i64, FAST_NONE)
+            self.keep(key, found)
+        return found
 
     def floordiv(self, lhs: Index, rhs: Index) -> Index:
         """lhs / rhs towards minus infinity; rhs > 0."""

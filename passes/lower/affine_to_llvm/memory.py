@@ -25,7 +25,7 @@ from passes.lower.affine_to_llvm.types import PTR, byte_size, llvm_type
 from runtime.errors import InternalError
 
 ALIGNMENT = 64
-"""Bytes to which every buffer is aligned."""
+"""Bytes to which buffers on the stack and tables of constants are aligned."""
 
 _ORDERING = IntegerAttr(0, i64)
 _ACCESS: dict[int, Properties] = {

@@ -45,7 +45,8 @@ POINTER_ATTRIBUTES = DictionaryAttr(
         "llvm.nonnull": UnitAttr(),
     }
 )
-"""What is promised about a memref argument's pointer. Not its alignment: a user's array has its own."""
+"""What is promised about a memref argument's pointer. Not its alignment, which for a user's array
+is only that of its elements."""
 
 NO_ATTRIBUTES = DictionaryAttr({})
 

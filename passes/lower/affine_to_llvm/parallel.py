@@ -8,9 +8,9 @@ becomes
     @kernel.thunk0(closure, begin, end)           unpacks what the body captures and calls it
     in @kernel: fill the closure; context.parallel_for(context, @kernel.thunk0, closure, n, grain)
 
-What the body captures are arguments of the first function, so that memrefs keep their promises
-(`noalias`, alignment) there. Constants are not captured but made again. The attribute `grain` is
-the smallest number of iterations worth a thread, 1 if absent.
+What the body captures are arguments of the first function, so that memrefs are `noalias` there too.
+Constants are not captured but made again. The attribute `grain` is the smallest number of
+iterations worth a thread, 1 if absent.
 """
 
 from __future__ import annotations
