@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from keyword import iskeyword
 from math import gcd
 from typing import TypeAlias, Union
 
@@ -128,7 +129,7 @@ class DimExpr:
 def symbol(name: str) -> DimExpr:
     """The size called ``name``; characters that no identifier may have become underscores."""
     name = re.sub(r"\W", "_", name) or "_"
-    if not name.isidentifier() or name in ("max", "min"):
+    if not name.isidentifier() or iskeyword(name) or name in ("max", "min"):
         name = "_" + name
     return DimExpr((((Symbol(name),), 1),))
 

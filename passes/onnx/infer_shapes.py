@@ -174,7 +174,9 @@ class Inference:
             found = array_of(value.owner.value, value.type, self.pool)
             self.contents[value] = found
         if found is None and 0 in (dims_of(value.type) or ()):
-            return np.empty([size if isinstance(size, int) else 0 for size in dims_of(value.type) or ()], object)
+            return np.empty(
+                [size if isinstance(size, int) else 0 for size in dims_of(value.type) or ()], object
+            )
         return found
 
     def assume(self, lhs: Dim, rhs: Dim) -> None:
@@ -274,7 +276,9 @@ class Inference:
         kind = argument.type
         if isinstance(kind, TensorType) and -1 in kind.get_shape() and _is_plain(kind):
             hint = argument.name_hint or "size"
-            sizes = [self.fresh(f"{hint}_{i}") if d < 0 else d for i, d in enumerate(kind.get_shape())]
+            sizes = [
+                self.fresh(f"{hint}_{i}") if d < 0 else d for i, d in enumerate(kind.get_shape())
+            ]
             argument._type = tensor_type(kind.element_type, sizes)
 
     def _name_elements(self, value: SSAValue) -> None:
@@ -286,7 +290,9 @@ class Inference:
         hint = SIGNED_PREFIX + (value.name_hint or "element")
         names = [self.fresh(hint if count == 1 else f"{hint}_{i}") for i in range(count)]
         known = [None] * count if content is None else content.reshape(-1).tolist()
-        entries = [name if entry is None else entry for name, entry in zip(names, known, strict=True)]
+        entries = [
+            name if entry is None else entry for name, entry in zip(names, known, strict=True)
+        ]
         self.contents[value] = objects(entries, dims_of(value.type))
         self.named.update((str(name), value) for name in names)
 
@@ -350,9 +356,7 @@ class Inference:
         for op in function.walk():
             top = op.parent is function.body.block
             found = self.assumed.get(op, {})
-            outer = {
-                key: None for key in found if top and _pair_symbols(key) <= arguments
-            }
+            outer = {key: None for key in found if top and _pair_symbols(key) <= arguments}
             hoisted |= outer
             _write_pairs(op, [key for key in found if key not in outer])
         _write_pairs(function, list(hoisted))

@@ -32,7 +32,7 @@ from xdsl.traits import Pure
 
 from dialects.onnx.constants import ConstantPool, array_of, make_const, pool_of
 from dialects.onnx.ops import Const, Custom, OnnxOp
-from dialects.onnx.types import dims_of, dtype_of, is_none
+from dialects.onnx.types import dims_of, dtype_of, is_none, is_tensor
 from passes.onnx.dead import erase_dead, replace_value
 from passes.onnx.fold_constants import table
 from passes.onnx.fold_constants.node import FOLD, FoldNode, Unfoldable
@@ -90,6 +90,8 @@ class Folding:
 
     def _may_fold(self, op: OnnxOp) -> bool:
         if op.regions or isinstance(op, Custom) or op.OP_TYPE in self.keep:
+            return False
+        if not all(is_none(result) or is_tensor(result.type) for result in op.results):
             return False
         return op.has_trait(Pure) and all(map(self._is_known, op.operands))
 

@@ -1,7 +1,7 @@
 """What a folding rule sees of its operation, and the registry of the rules.
 
-    @fold("Add")
-    def add(n: FoldNode) -> list[np.ndarray]: ...
+@fold("Add")
+def add(n: FoldNode) -> list[np.ndarray]: ...
 """
 
 from __future__ import annotations

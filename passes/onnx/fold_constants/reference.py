@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from onnx import helper
 
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.fallback import node_proto, type_proto
-from onnx import helper
 
 
 def evaluate_by_reference(
@@ -28,12 +28,16 @@ def evaluate_by_reference(
         if name
     ]
     outputs = [name for name in node.output if name]
-    results = [helper.make_value_info(name, type_proto(op.results[i].type)) for i, name in enumerate(node.output) if name]
+    results = [
+        helper.make_value_info(name, type_proto(op.results[i].type))
+        for i, name in enumerate(node.output)
+        if name
+    ]
     graph = helper.make_graph([node], "fold", arguments, results)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid(op.DOMAIN, op.SINCE)])
     try:
         found = ReferenceEvaluator(model).run(outputs, feeds)
-    except Exception:  # noqa: BLE001
+    except Exception:
         # The reference implementation raises whatever its numpy code runs into, on models it does not cover.
         return None
     by_name = dict(zip(outputs, found, strict=True))

@@ -1,0 +1,210 @@
+"""Per-channel constants move into the weights of the convolution or product before them; pads into windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.ir import SSAValue
+
+from dialects.onnx.ops import OnnxOp
+from dialects.onnx.shape import NodeShapes
+from dialects.onnx.shape.movement import pad_amounts
+from dialects.onnx.types import is_none
+from passes.onnx.simplify.identities import clip_bounds
+from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A Conv, ConvTranspose or Gemm whose constant weights may be changed.
+
+    ``channels`` are its outputs' size along axis 1; ``bias`` is None or a vector of that length.
+    """
+
+    op: OnnxOp
+    weights: np.ndarray
+    bias: np.ndarray | None
+    channels: int
+
+    def scaled(self, r: Rewriter, scale: np.ndarray | None, shift: np.ndarray | None) -> SSAValue:
+        """The operation with outputs times ``scale`` plus ``shift`` (vectors or None), computed in f64."""
+        dtype, weights, bias = self.weights.dtype, self.weights, self.bias
+        operands = list(self.op.operands)
+        if scale is not None:
+            weights = weights.astype(np.float64) * self._along_outputs(scale.astype(np.float64))
+            operands[1] = r.const(weights.astype(dtype), "weights")
+        if bias is not None and scale is not None:
+            bias = bias.astype(np.float64) * scale
+        if shift is not None:
+            bias = shift if bias is None else bias.astype(np.float64) + shift
+        if bias is not None:
+            operands[2] = r.const(bias.astype(dtype), "bias")
+        changed = {"beta": 1.0} if self.op.OP_TYPE == "Gemm" else {}
+        return r.like(self.op, operands, **changed)
+
+    def _along_outputs(self, vector: np.ndarray) -> np.ndarray:
+        """A vector over output channels in a shape that broadcasts with the weights."""
+        if self.op.OP_TYPE == "Gemm":
+            return vector[:, None] if self.op.get("transB") else vector
+        spatial = (1,) * (self.weights.ndim - 2)
+        if self.op.OP_TYPE == "Conv":
+            return vector.reshape(-1, 1, *spatial)
+        # [C, M / group, ...]: the first axis runs over the groups.
+        group, (inputs, outputs) = self.op.get("group") or 1, self.weights.shape[:2]
+        repeated = np.repeat(vector.reshape(group, 1, outputs), inputs // group, axis=1)
+        return repeated.reshape(inputs, outputs, *spatial)
+
+
+def linear_before(r: Rewriter, value: SSAValue) -> Linear | None:
+    """The operation with constant float weights that makes a value which is used once."""
+    op = r.single(value, *WEIGHTED)
+    dims = r.dims(value)
+    if op is None or dims is None or len(dims) < 2 or not isinstance(dims[1], int):
+        return None
+    weights = r.constant(op.operands[1])
+    if weights is None or weights.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
+        return None
+    if op.OP_TYPE == "Gemm" and op.SINCE < 7:
+        return None
+    bias, channels = present(op, 2), dims[1]
+    if bias is None:
+        return Linear(op, weights, None, channels)
+    array = r.constant(bias)
+    if array is None:
+        return None
+    if op.OP_TYPE == "Gemm":
+        if array.size not in (1, channels) or array.shape[-1:] not in ((), (1,), (channels,)):
+            return None
+        array = np.broadcast_to(array.reshape(-1), (channels,)) * array.dtype.type(op.get("beta"))
+    return Linear(op, weights, array, channels)
+
+
+def channel_vector(
+    r: Rewriter, value: SSAValue, linear: Linear, result: SSAValue
+) -> np.ndarray | None:
+    """A constant as a vector over channels (axis 1 of ``result``), or None when it is anything else."""
+    array, dims = r.constant(value), r.dims(result)
+    if array is None or dims is None or array.ndim > len(dims) or array.dtype == object:
+        return None
+    shape = (1,) * (len(dims) - array.ndim) + array.shape
+    if shape[1] not in (1, linear.channels) or any(n != 1 for n in (shape[0], *shape[2:])):
+        return None
+    return np.broadcast_to(array.reshape(-1), (linear.channels,))
+
+
+@rewrite("Add", "Sub", "Mul", "Div")
+def into_weights(r: Rewriter, op: OnnxOp) -> Replacement:
+    """Conv(x, w, b) * c -> Conv(x, w * c, b * c), the like for /, +, -, ConvTranspose and Gemm"""
+    if "broadcast" in op.DEFAULTS:
+        return None
+    commutes = op.OP_TYPE in ("Add", "Mul")
+    for place in (0, 1) if commutes else (0,):
+        linear = linear_before(r, op.operands[place])
+        if linear is None or op.operands[place].type != op.results[0].type:
+            continue
+        vector = channel_vector(r, op.operands[1 - place], linear, op.results[0])
+        if vector is None:
+            continue
+        if op.OP_TYPE in ("Add", "Sub"):
+            return linear.scaled(r, None, vector if op.OP_TYPE == "Add" else -vector)
+        scale = vector.astype(np.float64)
+        return linear.scaled(r, scale if op.OP_TYPE == "Mul" else 1 / scale, None)
+    return None
+
+
+@rewrite("BatchNormalization")
+def batch_normalization(r: Rewriter, op: OnnxOp) -> Replacement:
+    """BatchNormalization(Conv(x, w)) -> Conv(x, w'); of anything else -> x * scale + shift"""
+    arrays = [r.constant(value) for value in op.operands[1:5]]
+    if op.get("training_mode") or any(array is None for array in arrays):
+        return None
+    if any(result.first_use is not None for result in op.results[1:]):
+        return None
+    x, dims = op.operands[0], r.dims(op.operands[0])
+    gamma, beta, mean, variance = (a.astype(np.float64) for a in arrays if a is not None)
+    if dims is None or gamma.ndim != 1:
+        return None
+    scale = gamma / np.sqrt(variance + op.get("epsilon"))
+    shift = beta - mean * scale
+    linear = linear_before(r, x)
+    if linear is not None:
+        return [linear.scaled(r, scale, shift), *op.results[1:]]
+    shape = (-1,) + (1,) * (len(dims) - 2)
+    dtype = r.dtype(x)
+    by = r.const(scale.reshape(shape).astype(dtype), "scale")
+    plus = r.const(shift.reshape(shape).astype(dtype), "shift")
+    return [r.make("Add", r.make("Mul", x, by), plus), *op.results[1:]]
+
+
+@rewrite("Conv", "AveragePool", "MaxPool")
+def pad_into_window(r: Rewriter, op: OnnxOp) -> Replacement:
+    """Conv(Pad(x, p, 0)) -> Conv(x) with pads p; pools where the padding counts the same"""
+    pad = r.producer(op.operands[0], "Pad")
+    if pad is None or op.get("auto_pad") not in ("NOTSET", "VALID", None):
+        return None
+    dims = r.dims(pad.operands[0])
+    amounts = None if dims is None else pad_amounts(NodeShapes(pad, r), len(dims))
+    if amounts is None or pad.get("mode") != "constant" or len(amounts[0]) < 3:
+        return None
+    begins, ends = amounts
+    if not all(isinstance(n, int) and n >= 0 for n in (*begins, *ends)):
+        return None
+    if any(n != 0 for n in (*begins[:2], *ends[:2])):
+        return None
+    spatial = len(begins) - 2
+    own = tuple(op.get("pads") or (0,) * (2 * spatial))
+    total = tuple(int(a + b) for a, b in zip(own, (*begins[2:], *ends[2:]), strict=True))  # type: ignore[arg-type]
+    changed = _pool_attributes(r, op, pad, own, total)
+    if changed is None or (op.results[1:] and any(result.first_use for result in op.results[1:])):
+        return None
+    operands = [pad.operands[0], *op.operands[1:]]
+    return [r.like(op, operands, pads=total, auto_pad=None, **changed), *op.results[1:]]
+
+
+def _pool_attributes(
+    r: Rewriter, op: OnnxOp, pad: OnnxOp, own: tuple[int, ...], total: tuple[int, ...]
+) -> dict[str, int] | None:
+    """What else changes in a window that takes over a Pad's work, or None when it cannot."""
+    filler = _pad_value(r, pad)
+    if op.OP_TYPE == "Conv":
+        return {} if filler == 0 else None
+    kernel = op.get("kernel_shape")
+    if any(n >= kernel[i % len(kernel)] for i, n in enumerate(total)) or op.get("ceil_mode"):
+        return None
+    if op.OP_TYPE == "AveragePool":
+        # The zeros that Pad writes count as elements.
+        exact = filler == 0 and op.SINCE >= 7 and (op.get("count_include_pad") or not any(own))
+        return {"count_include_pad": 1} if exact else None
+    # Every window holds a real element; zeros are harmless beside elements that are not negative.
+    lowest = filler == -np.inf or (filler == 0 and _not_negative(r, pad.operands[0]))
+    return {} if lowest else None
+
+
+def _pad_value(r: Rewriter, pad: OnnxOp) -> float | None:
+    if pad.SINCE < 11:
+        return float(pad.get("value") or 0.0)
+    value = present(pad, 2)
+    return 0.0 if value is None else r.scalar(value)
+
+
+def _not_negative(r: Rewriter, value: SSAValue) -> bool:
+    op = r.producer(
+        value, "Relu", "Sigmoid", "Abs", "Exp", "Sqrt", "Softmax", "HardSigmoid", "Clip"
+    )
+    if op is None or op.OP_TYPE != "Clip":
+        return op is not None
+    low, _ = clip_bounds(r, op)
+    return low is not None and low >= 0
+
+
+@rewrite("Gemm")
+def gemm_without_bias(r: Rewriter, op: OnnxOp) -> Replacement:
+    """Gemm(a, b) with alpha 1 and nothing transposed -> MatMul(a, b)"""
+    if present(op, 2) is not None or op.get("alpha") != 1:
+        return None
+    if op.get("transA") or op.get("transB") or is_none(op.operands[1]):
+        return None
+    return r.make("MatMul", op.operands[0], op.operands[1])
