@@ -22,6 +22,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineMap
+from xdsl.traits import IsTerminator
 
 from dialects import affine, krnl
 from passes.lower.index import Affine, Division, Var, to_map
@@ -51,6 +52,7 @@ class KernelLowering:
 
     def __init__(self, kernel: func.FuncOp) -> None:
         self.kernel = kernel
+        self.source = kernel.body.block
         self.block = Block(arg_types=[a.type for a in kernel.body.block.args])
         self.top = self.block
         self.values = dict(zip(kernel.body.block.args, self.block.args, strict=True))
@@ -228,7 +230,9 @@ class KernelLowering:
                 schedule.apply(op)
             elif isinstance(op, krnl.IterateOp):
                 self.iterate(op, schedule.nest(op), tile)
-            elif not isinstance(op, krnl.YieldOp):
+            elif not (
+                op is block.last_op and op.has_trait(IsTerminator) and block is not self.source
+            ):
                 tile.emit(op)
 
     def iterate(self, op: krnl.IterateOp, leaves: list[Leaf], tile: Tile) -> None:

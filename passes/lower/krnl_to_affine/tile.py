@@ -15,7 +15,6 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from xdsl.dialects import arith, vector
-from dialects.affine import VectorLoadOp, VectorStoreOp
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     IndexType,
@@ -25,6 +24,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from dialects import krnl
+from dialects.affine import VectorLoadOp, VectorStoreOp
 from passes.lower.index import Affine, Var, from_expr
 from passes.lower.index import affine as as_affine
 from runtime.errors import InvalidModelError, Place
@@ -223,18 +223,64 @@ class Tile:
             self.env[result] = Varied(dims, output)
 
     def _with_regions(self, op: Operation) -> None:
-        """Control flow: once for every coordinate that it depends on, scalar inside."""
-        dims = self._dims_inside(op)
-        if any(dim.is_vector for dim in dims):
-            raise _unsupported(f"{op.name} that depends on the vectorized loop")
+        """Control flow: once for every row that it depends on; vectors stay vectors inside.
+
+        What decides (the operation's own operands) must be the same for all lanes.
+        """
+        inside = self._dims_inside(op)
+        deciding = {d for value in op.operands for d in self._dims_of_value(value)}
+        if any(dim.is_vector for dim in deciding):
+            raise _unsupported(f"{op.name} that is decided lane by lane")
+        rows = tuple(d for d in inside if not d.is_vector)
+        columns = tuple(d for d in inside if d.is_vector) if op.results else ()
         outputs: list[dict[Coordinates, SSAValue]] = [{} for _ in op.results]
-        for at in self.coordinates(dims):
-            narrowed = self._narrowed(dims, at)
-            made = narrowed._clone_with_regions(op)
-            for output, result in zip(outputs, made.results, strict=True):
-                output[at] = result
+        for at in self.coordinates(rows):
+            narrowed = self._narrowed(rows, at)
+            for place in narrowed.coordinates(columns):
+                single = narrowed._one_vector(columns, place)
+                made = single._clone_with_regions(op)
+                for output, result in zip(outputs, made.results, strict=True):
+                    output[(*at, *place)] = result
+        order = (*rows, *columns)
         for result, output in zip(op.results, outputs, strict=True):
-            self.env[result] = Varied(dims, output)
+            dims = tuple(d for d in self.dims if d in order)
+            self.env[result] = Varied(
+                dims,
+                {
+                    tuple(
+                        c for _, c in sorted(zip(map(self.dims.index, order), at, strict=True))
+                    ): v
+                    for at, v in output.items()
+                },
+            )
+
+    def _dims_of_value(self, value: SSAValue) -> tuple[TileDim, ...]:
+        if value in self.env:
+            return self.env[value].dims
+        return self._dims_of([self.indices[value]]) if value in self.indices else ()
+
+    def _one_vector(self, columns: tuple[TileDim, ...], place: Coordinates) -> Tile:
+        """This tile with one of its vectors left."""
+        if not columns:
+            return self
+        (dim,), (coordinate,) = columns, place
+        valid = None if dim.valid is None else dim.valid - coordinate * dim.lanes
+        if isinstance(valid, int) and valid >= dim.lanes:
+            valid = None
+        only = TileDim(Var(None, 0, dim.lanes - 1), 1, dim.lanes, valid)
+        moved = as_affine(only.variable) + coordinate * dim.lanes
+        env = {
+            value: Varied((only,), {(0,): varied.values[place]})
+            if varied.dims == columns
+            else varied
+            for value, varied in self.env.items()
+        }
+        indices = {
+            value: e.substitute({dim.variable: moved})
+            for value, e in self.indices.items()
+            if value not in env
+        }
+        return Tile(self.lowering, (only,), env, indices, dict(self.broadcasts), {})
 
     def _narrowed(self, dims: tuple[TileDim, ...], at: Coordinates) -> Tile:
         """This tile with some dimensions fixed."""
@@ -257,6 +303,8 @@ class Tile:
     def _clone_with_regions(self, op: Operation) -> Operation:
         operands = [self.varied(value).values[()] for value in op.operands]
         regions: list[Region] = []
+        lanes = next((d.lanes for d in self.dims), 0)
+        types = [vector_type(lanes, r.type) if lanes else r.type for r in op.results]
         outer = self.block
         for region in op.regions:
             block = Block(arg_types=[a.type for a in region.block.args] if region.blocks else [])
@@ -267,11 +315,12 @@ class Tile:
                     inner.env[old] = Varied((), {(): new})
                     self.lowering.computed.add(new)
                 inner.body(region.block)
+                inner.terminate(region.block, lanes)
             regions.append(Region(block) if region.blocks else Region())
         self.lowering.block = outer
         made = type(op).create(
             operands=operands,
-            result_types=[r.type for r in op.results],
+            result_types=types,
             properties=op.properties,
             attributes=op.attributes,
             regions=regions,
@@ -294,6 +343,16 @@ class Tile:
     def body(self, block: Block) -> None:
         """Emits a whole block, nested loops included."""
         self.lowering.body(block, self)
+
+    def terminate(self, block: Block, lanes: int) -> None:
+        """Ends a region of control flow with what it yields, as vectors if its results are."""
+        last = block.last_op
+        if last is None:
+            return
+        values = [next(iter(self.varied(value).values.values())) for value in last.operands]
+        if lanes:
+            values = [self.as_vector(value, lanes) for value in values]
+        self.block.add_op(type(last).create(operands=values, properties=last.properties))
 
     def _dims_inside(self, op: Operation) -> tuple[TileDim, ...]:
         found: set[TileDim] = set()
@@ -379,7 +438,13 @@ class Tile:
             min(dim.lanes, (dim.valid or dim.lanes * dim.count) - coordinate * dim.lanes)
         ):
             element = self.lowering.load(source, [e.substitute({lane: n}) for e in indices], op)
-            result = self.add(vector.InsertOp(element, result, [n]))
+            result = self.add(
+                vector.InsertOp.create(
+                    operands=[element, result],
+                    result_types=[result.type],
+                    properties={"static_position": krnl.integers((n,))},
+                )
+            )
         return result
 
     def store(self, op: krnl.StoreOp) -> None:
@@ -442,7 +507,13 @@ class Tile:
         for n in range(
             min(dim.lanes, (dim.valid or dim.lanes * dim.count) - coordinate * dim.lanes)
         ):
-            element = self.add(vector.ExtractOp(value, [n]))
+            element = self.add(
+                vector.ExtractOp.create(
+                    operands=[value],
+                    result_types=[value.type.element_type],  # type: ignore[attr-defined]
+                    properties={"static_position": krnl.integers((n,))},
+                )
+            )
             at = [e.substitute({lane: n}) for e in indices]
             self.lowering.store(element, target, at, op)
 
