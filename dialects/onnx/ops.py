@@ -9,6 +9,7 @@
     onnx.Const               a constant tensor, `value` dense or dense_resource
     onnx.NoValue             an absent optional input
     onnx.Symbols             names of sizes that the elements of a tensor are
+    onnx.Dispatch            a call of a dispatch, see passes/onnx/form_dispatches.py
     onnx.Content             a tensor whose elements are symbolic sizes
     onnx.Yield               end of a subgraph
 
@@ -21,6 +22,7 @@ classes is `ops.pyi`, written by `python -m dialects.onnx.stub`.
 from __future__ import annotations
 
 import keyword
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -36,7 +38,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     SymbolRefAttr,
 )
-from xdsl.ir import Attribute, Operation
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
     AnyAttr,
     IRDLOperation,
@@ -177,6 +179,34 @@ class Content(OnnxOp):
 
 
 Content.OP_TYPE = "Content"
+
+
+@irdl_op_definition
+class Dispatch(IRDLOperation):
+    """Runs a dispatch: the function ``callee``, whose types speak of its own symbols.
+
+    ``symbols`` gives the sizes that stand for them here, in the order of the function's
+    `onnx.symbols`.
+    """
+
+    name = "onnx.Dispatch"
+    callee = prop_def(SymbolRefAttr)
+    symbols = prop_def(ArrayAttr[StringAttr])
+    inputs = var_operand_def()
+    outputs = var_result_def()
+
+    def __init__(
+        self,
+        callee: str,
+        inputs: Sequence[SSAValue],
+        types: Sequence[Attribute],
+        symbols: ArrayAttr[StringAttr],
+    ) -> None:
+        super().__init__(
+            operands=[inputs],
+            result_types=[types],
+            properties={"callee": SymbolRefAttr(callee), "symbols": symbols},
+        )
 
 
 @irdl_op_definition
@@ -369,7 +399,7 @@ def resolve(domain: str, op_type: str, opset: int) -> type[OnnxOp] | None:
 def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
-    return [NoValue, Const, Symbols, Content, Yield, Custom, Call, *made]
+    return [NoValue, Const, Symbols, Content, Dispatch, Yield, Custom, Call, *made]
 
 
 def __getattr__(name: str) -> type[OnnxOp]:

@@ -41,6 +41,13 @@ class Content(OnnxOp):
     content: ArrayAttr[StringAttr]
     result: OpResult
 
+class Dispatch(IRDLOperation):
+    callee: SymbolRefAttr
+    symbols: ArrayAttr[StringAttr]
+    inputs: VarOperand
+    outputs: VarOpResult
+    def __init__(self, callee: str, inputs: Sequence[SSAValue], types: Sequence[Attribute], symbols: ArrayAttr[StringAttr]) -> None: ...
+
 class Yield(IRDLOperation):
     values: VarOperand
 

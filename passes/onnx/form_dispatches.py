@@ -10,7 +10,7 @@ A dispatch is at most one root (`passes/lower/onnx_to_krnl/registry.py`) with
 * behind it the pointwise operations and bijective maps that use each element of its result once.
 
     %1 = Conv(%x, %w)                     func private @conv3x3_relu_8x8x16(%x, %w) { Conv; Relu }
-    %2 = Relu(%1)                ==>      %2 = func.call @conv3x3_relu_8x8x16(%x, %w)
+    %2 = Relu(%1)                ==>      %2 = onnx.Dispatch @conv3x3_relu_8x8x16(%x, %w)
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from xdsl.passes import ModulePass
 
 from dialects.onnx.dims import Dim, DimExpr, substitute, symbol, symbols_of
 from dialects.onnx.locations import fuse_locations
-from dialects.onnx.ops import Const, NoValue, OnnxOp
+from dialects.onnx.ops import Const, Dispatch, NoValue, OnnxOp
 from dialects.onnx.types import (
     dims_of,
     element_type_of,
@@ -423,9 +423,9 @@ class Outliner:
         key, symbols = dispatch_key(group.ops, inputs, outputs)
         if key not in self.functions:
             self.functions[key] = self._function(group, inputs, outputs, symbols)
-        call = func.CallOp(self.functions[key], inputs, [v.type for v in outputs])
+        types = [v.type for v in outputs]
+        call = Dispatch(self.functions[key], inputs, types, _strings(symbols.values()))
         call.location = fuse_locations([op.location for op in group.ops])
-        call.attributes["onnx.symbols"] = _strings(symbols.values())
         block.add_op(call)
         for old, new in zip(outputs, call.results, strict=True):
             new.name_hint = old.name_hint
@@ -604,5 +604,5 @@ def _renamed(kind: Attribute, rename: dict[str, DimExpr]) -> Attribute:
     return tensor_type(element_type_of(kind), renamed, layout_of(kind), panel_of(kind))
 
 
-def _strings(dims: Iterable[Dim]) -> Attribute:
+def _strings(dims: Iterable[Dim]) -> ArrayAttr[StringAttr]:
     return ArrayAttr([StringAttr(str(dim)) for dim in dims])

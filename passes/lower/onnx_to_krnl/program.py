@@ -209,7 +209,7 @@ class ProgramBuilder:
         """Which values are computed straight into the caller's memory."""
         assert body.last_op is not None
         for number, value in enumerate(body.last_op.operands):
-            computed = isinstance(value.owner, func.CallOp)
+            computed = isinstance(value.owner, ops.Dispatch)
             if computed and value not in self.destinations:
                 self.destinations[value] = number
 
@@ -240,7 +240,7 @@ class ProgramBuilder:
         for op in body.ops:
             if isinstance(op, Const | NoValue | func.ReturnOp | ops.Yield):
                 continue
-            if isinstance(op, func.CallOp):
+            if isinstance(op, ops.Dispatch):
                 self._dispatch(op)
             elif isinstance(op, ops.Symbols):
                 self._symbols(op)
@@ -254,10 +254,10 @@ class ProgramBuilder:
                 )
             self.assume(op)
 
-    def _dispatch(self, op: func.CallOp) -> None:
-        reads = [self.buffer(v) for v in op.arguments if is_tensor(v.type)]
+    def _dispatch(self, op: ops.Dispatch) -> None:
+        reads = [self.buffer(v) for v in op.inputs if is_tensor(v.type)]
         writes = [self.alloc(result) for result in op.results]
-        sizes = hal.sizes_of(op.attributes.get("onnx.symbols"))
+        sizes = hal.sizes_of(op.symbols)
         made = hal.DispatchOp(op.callee.root_reference.data, reads, writes, sizes)
         made.location = op.location
         self.add(made)
