@@ -162,7 +162,9 @@ def flex_attention(s: NodeShapes) -> list[Attribute]:
     scores = s.tensor((*q[:3], k[2]))
     for region in s.op.regions:
         if region.blocks:
-            s.scope.infer_region(region, [scores] * len(region.block.args), [None] * len(region.block.args))
+            s.scope.infer_region(
+                region, [scores] * len(region.block.args), [None] * len(region.block.args)
+            )
     return [s.tensor((*q[:3], v[3]))]
 
 

@@ -16,7 +16,10 @@ MS = "com.microsoft"
 i32 = IntegerType(32)
 
 
-@infer(*["Gelu", "FastGelu", "QuickGelu", "BiasGelu", "BiasSplitGelu", "Trilu", "RotaryEmbedding"], domain=MS)
+@infer(
+    *["Gelu", "FastGelu", "QuickGelu", "BiasGelu", "BiasSplitGelu", "Trilu", "RotaryEmbedding"],
+    domain=MS,
+)
 def same(s: NodeShapes) -> list[Attribute]:
     """The first operand's type."""
     return [s.kind(0)]

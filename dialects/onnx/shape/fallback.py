@@ -31,7 +31,7 @@ def node_proto(op: OnnxOp, names: Sequence[str] | None = None) -> NodeProto | No
 
     None when it has subgraphs or attributes without an ONNX form.
     """
-    if op.regions:
+    if any(region.blocks for region in op.regions):
         return None
     inputs = names or ["" if is_none(v) else f"i{k}" for k, v in enumerate(op.operands)]
     outputs = ["" if is_none(v) else f"o{k}" for k, v in enumerate(op.results)]

@@ -36,7 +36,16 @@ def reduce_dims(dims: tuple[Dim, ...], axes: list[int], keepdims: bool) -> list[
 
 
 @infer(
-    *["ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"],
+    *[
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceLogSum",
+        "ReduceLogSumExp",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+    ],
     *["ReduceSum", "ReduceSumSquare"],
 )
 def reduction(s: NodeShapes) -> list[Attribute]:

@@ -57,7 +57,10 @@ def version(name: str, opset: int) -> int:
     since = since_version("", name, opset)
     if since is not None and since >= oldest:
         return since
-    later = (since_version("", name, newer) for newer in range(max(oldest, opset), onnx_opset_version() + 1))
+    later = (
+        since_version("", name, newer)
+        for newer in range(max(oldest, opset), onnx_opset_version() + 1)
+    )
     return next(found for found in later if found is not None and found >= oldest)
 
 
