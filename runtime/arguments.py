@@ -15,9 +15,8 @@ _PLAIN_PYTHON = (bool, int, float, complex, str, bytes, list, tuple, dict, type(
 
 
 def as_array(value: Any, what: str) -> np.ndarray:
-    """``value`` as a numpy array, without a copy: an array or numpy scalar, or an object with
-    ``__dlpack__``, ``__array_interface__`` or ``__array__`` (a ``BufferView``). ``what`` names it
-    in errors.
+    """``value`` as a numpy array, without a copy: an array, a numpy scalar, or an object with
+    ``__array_interface__``, ``__array__`` or ``__dlpack__``. ``what`` names it in errors.
 
     Raises:
         InputError: plain Python data, which has no dtype, or memory that the host cannot read.
@@ -32,10 +31,8 @@ def as_array(value: Any, what: str) -> np.ndarray:
             hint="numpy.asarray(value, dtype=...) makes one",
         )
     try:
-        if hasattr(value, "__array_interface__") or not hasattr(value, "__dlpack__"):
-            array = np.asarray(value)
-        else:
-            array = np.from_dlpack(value)
+        only_dlpack = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
+        array = np.from_dlpack(value) if only_dlpack else np.asarray(value)
     except (TypeError, ValueError, BufferError, RuntimeError) as error:
         raise InputError(f"{what} cannot be read as an array: {error}") from error
     if array.dtype == object:

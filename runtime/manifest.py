@@ -8,6 +8,7 @@ promises that no kernel calls ``context.parallel_for``, which saves setting up t
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -190,5 +191,5 @@ def _message(table: _Table) -> Message:
 
 
 def _check_unique(what: str, names: Sequence[str]) -> None:
-    if doubles := sorted({name for name in names if names.count(name) > 1}):
+    if doubles := sorted(name for name, count in Counter(names).items() if count > 1):
         raise InvalidModelError(f"'{what}' in the manifest holds {', '.join(doubles)} twice")

@@ -147,7 +147,7 @@ def _dynamic_sizes(specs: Sequence[TensorSpec], shapes: Sequence[Shape]) -> list
 def check_known(plan: Plan, program: Program) -> None:
     """Raises InputError if ``plan`` leaves a size open, for callers that bring all memory."""
     if plan.unknown:
-        names = ", ".join(program.outputs[index].name for index in plan.unknown)
+        names = ", ".join(f"'{program.outputs[index].name}'" for index in plan.unknown)
         raise InputError(
             f"the size of output {names} depends on the data",
             hint="call the network, which allocates its outputs itself",

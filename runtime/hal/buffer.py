@@ -105,7 +105,8 @@ class BufferView:
     """A dense row-major tensor at the beginning of a buffer.
 
     Raises:
-        InputError: the buffer is too small for it.
+        InputError: the buffer is too small for it, or does not begin at a multiple of an element's
+            alignment.
     """
 
     def __init__(self, buffer: Buffer, shape: Sequence[int], dtype: np.dtype | type | str) -> None:
@@ -118,6 +119,8 @@ class BufferView:
                 f"{self.dtype}{show(self.shape)} takes {self.nbytes} bytes, "
                 f"the buffer has {buffer.nbytes}"
             )
+        if buffer.address % self.dtype.alignment:
+            raise InputError(f"the buffer is not aligned to elements of {self.dtype}")
 
     @staticmethod
     def nbytes_of(shape: Sequence[int], dtype: np.dtype) -> int:

@@ -134,3 +134,5 @@ def _serve(ready: queue.SimpleQueue[tuple[Callable[[], None], Fence]]) -> None:
             signal.fail(error)
         else:
             signal.signal()
+        # Idle, the thread must not keep the buffers of its last work alive.
+        del work, signal

@@ -83,18 +83,26 @@ class Semaphore:
             self._check_alive()
             return False
 
-    def watch(self, value: int, callback: Callback) -> None:
+    def watch(self, value: int, callback: Callback) -> Callable[[], None]:
         """Has ``callback`` called when ``value`` is reached or never will be, at once if that is
         known already.
 
-        It runs on the thread that signals and must neither block nor raise.
+        It runs on the thread that signals and must neither block nor raise. Calling what is
+        returned ends the watch.
         """
+        watcher = (_checked(value), callback)
         with self._changed:
-            if self._value < _checked(value) and self._error is None:
-                self._watchers.append((value, callback))
-                return
+            pending = self._value < value and self._error is None
+            if pending:
+                self._watchers.append(watcher)
             error = self._error if self._value < value else None
-        callback(error)
+        if not pending:
+            callback(error)
+        return lambda: self._forget(watcher)
+
+    def _forget(self, watcher: tuple[int, Callback]) -> None:
+        with self._changed:
+            self._watchers = [other for other in self._watchers if other is not watcher]
 
     def _check_alive(self) -> None:
         if self._error is not None:
@@ -125,8 +133,9 @@ class Fence:
                 failures.append(error)
             done.set()
 
-        self.watch(finish)
+        end_watch = self.watch(finish)
         reached = done.wait(timeout)
+        end_watch()
         if failures:
             raise failures[0]
         return reached
@@ -141,8 +150,11 @@ class Fence:
         for semaphore, _ in self.points:
             semaphore.fail(error)
 
-    def watch(self, callback: Callback) -> None:
-        """Has ``callback`` called once, when the fence is reached or a semaphore has failed."""
+    def watch(self, callback: Callback) -> Callable[[], None]:
+        """Has ``callback`` called once, when the fence is reached or a semaphore has failed.
+
+        Calling what is returned ends the watch.
+        """
         lock = threading.Lock()
         left = len(self.points)
         if left == 0:
@@ -157,8 +169,13 @@ class Fence:
             if first_end:
                 callback(error)
 
-        for semaphore, value in self.points:
-            semaphore.watch(value, arrive)
+        ends = [semaphore.watch(value, arrive) for semaphore, value in self.points]
+
+        def end_watch() -> None:
+            for end in ends:
+                end()
+
+        return end_watch
 
 
 def _checked(value: int) -> int:

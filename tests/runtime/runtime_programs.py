@@ -69,6 +69,7 @@ def compile_ir(text: str) -> bytes:
         features=llvm.get_host_cpu_features().flatten(),
         opt=1,
         reloc="pic",
+        codemodel="default",
     )
     module = llvm.parse_assembly(text)
     module.verify()
@@ -167,7 +168,7 @@ def dynamic_program() -> Program:
 
 
 def positives_program() -> Program:
-    """The positive elements of float32[n]: a size that only the data tell; -1 in x[0] makes it fail."""
+    """The positive elements of float32[n]: a size that only the data tell. -1 makes it fail."""
     text = (
         "declare ptr @malloc(i64)\n"
         f"{PLAN} {{\n  store i64 -1, ptr %dims_out\n  ret i64 0\n}}\n"

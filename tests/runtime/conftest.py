@@ -1,0 +1,1 @@
+"""Makes `runtime_programs` importable from the folders below."""
