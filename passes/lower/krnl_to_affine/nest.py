@@ -335,7 +335,7 @@ class NestEmission:
         block = Block(arg_types=[index, *(v.type for v in carried)])
         variable = self._iteration(block.args[0], lower, upper, step)
         if isinstance(inner, Affine):
-            inner = inner - variable
+            inner = inner - as_affine(variable)
         after = state.moved(leaf, as_affine(variable), inner=inner)
         is_affine = self._bounds_are_affine(lower, upper)
         if not is_affine:

@@ -30,6 +30,7 @@ from dialects.onnx.types import dims_of, element_type_of, is_tensor
 from passes.lower.onnx_to_krnl.kernel import layout_of_value
 from passes.lower.onnx_to_krnl.registry import HOST, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
+from passes.lower.onnx_to_krnl.views import is_view
 from runtime.errors import UnsupportedError
 
 
@@ -246,7 +247,7 @@ class ProgramBuilder:
                 self._symbols(op)
             elif isinstance(op, OnnxOp) and key_of(op) in HOST:
                 HOST[key_of(op)](self, op)
-            elif isinstance(op, OnnxOp) and len(op.results) == 1:
+            elif isinstance(op, OnnxOp) and is_view(op):
                 self.view(op.results[0], op.operands[0])
             else:
                 raise UnsupportedError(

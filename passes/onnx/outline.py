@@ -1,0 +1,257 @@
+"""Outlining: groups of operations become functions, equal groups one function.
+
+Used by `onnx-form-dispatches`, which decides on the groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from xdsl.dialects import func
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DenseIntOrFPElementsAttr,
+    FunctionType,
+    ModuleOp,
+    StringAttr,
+    UnitAttr,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from dialects.onnx.dims import Dim, DimExpr, substitute, symbol, symbols_of
+from dialects.onnx.locations import fuse_locations
+from dialects.onnx.ops import Const, Dispatch, NoValue, OnnxOp
+from dialects.onnx.types import (
+    dims_of,
+    element_type_of,
+    is_none,
+    is_tensor,
+    layout_of,
+    panel_of,
+    tensor_type,
+)
+from passes.lower.onnx_to_krnl.registry import key_of
+from passes.onnx.bind_parameters import rename_symbols, symbolic_attributes
+
+if TYPE_CHECKING:
+    from passes.onnx.form_dispatches import Group, Grouping
+
+
+class Outliner:
+    """Moves groups into functions of their own, one for each different group."""
+
+    def __init__(self, module: ModuleOp) -> None:
+        self.module = module
+        self.functions: dict[tuple, str] = {}
+        self.names: set[str] = {
+            op.sym_name.data for op in module.ops if isinstance(op, func.FuncOp)
+        }
+
+    def outline(self, block: Block, grouping: Grouping) -> None:
+        """Replaces the groups of a block by calls, in an order that respects dependences."""
+        groups = grouping.order()
+        outside = {
+            grouping.group_of[op]: op for op in block.ops if grouping.group_of[op].root is None
+        }
+        last = block.last_op
+        for group in groups:
+            if grouping._is_dispatch(group):
+                self._call(group, block)
+                continue
+            op = outside[group]
+            if op is not last:
+                op.detach()
+                block.add_op(op)
+        if last is not None and last.next_op is not None:
+            last.detach()
+            block.add_op(last)
+
+    def _call(self, group: Group, block: Block) -> None:
+        inputs, outputs = _interface(group)
+        key, symbols = dispatch_key(group.ops, inputs, outputs)
+        if key not in self.functions:
+            self.functions[key] = self._function(group, inputs, outputs, symbols)
+        types = [v.type for v in outputs]
+        call = Dispatch(self.functions[key], inputs, types, _strings(symbols.values()))
+        call.location = fuse_locations([op.location for op in group.ops])
+        block.add_op(call)
+        for old, new in zip(outputs, call.results, strict=True):
+            new.name_hint = old.name_hint
+            old.replace_all_uses_with(new)
+        for op in reversed(group.ops):
+            op.detach()
+            op.erase(safe_erase=False)
+
+    def _function(
+        self,
+        group: Group,
+        inputs: list[SSAValue],
+        outputs: list[SSAValue],
+        symbols: dict[str, Dim],
+    ) -> str:
+        name = self._name(group, outputs)
+        rename = {old: symbol(f"s{n}") for n, old in enumerate(symbols)}
+        block = Block(arg_types=[_renamed(v.type, rename) for v in inputs])
+        mapping = dict(zip(inputs, block.args, strict=True))
+        for old, new in mapping.items():
+            new.name_hint = old.name_hint
+        for op in group.ops:
+            _clone_constants(op, mapping, block)
+            clone = op.clone(value_mapper=mapping)
+            for result in clone.results:
+                result._type = _renamed(result.type, rename)
+            rename_symbols(clone, rename)
+            block.add_op(clone)
+        block.add_op(func.ReturnOp(*[mapping[v] for v in outputs]))
+        function = func.FuncOp.create(
+            properties={
+                "sym_name": StringAttr(name),
+                "function_type": FunctionType.from_lists(
+                    [a.type for a in block.args], [mapping[v].type for v in outputs]
+                ),
+                "sym_visibility": StringAttr("private"),
+            },
+            attributes={
+                "onnx.dispatch": UnitAttr(),
+                "onnx.symbols": _strings(rename.values()),
+            },
+            regions=[Region(block)],
+            location=fuse_locations([op.location for op in group.ops]),
+        )
+        self.module.body.block.add_op(function)
+        return name
+
+    def _name(self, group: Group, outputs: list[SSAValue]) -> str:
+        words = [_word(op) for op in group.ops]
+        if group.root is None and len(words) > 4:
+            words = [*words[:2], f"{len(words) - 3}_more", words[-1]]
+        if len(words) > 6:
+            words = [*words[:4], f"{len(words) - 5}_more", words[-1]]
+        dims = dims_of(outputs[0].type) if outputs else ()
+        sizes = [str(d) if isinstance(d, int) else "n" for d in dims or ()]
+        stem = "_".join(words) + ("_" + "x".join(sizes) if sizes else "")
+        name, number = stem, 1
+        while name in self.names:
+            number += 1
+            name = f"{stem}_{number}"
+        self.names.add(name)
+        return name
+
+
+def _word(op: OnnxOp) -> str:
+    word = op.OP_TYPE.lower() or key_of(op)[1].lower()  # type: ignore[index]
+    if word in ("conv", "convtranspose", "maxpool", "averagepool"):
+        shape = op.get("kernel_shape") or (dims_of(op.operands[1].type) or ())[2:]
+        word += "x".join(str(size) for size in shape)
+    return word
+
+
+def _interface(group: Group) -> tuple[list[SSAValue], list[SSAValue]]:
+    """Values a group takes from outside, and those of its own that others use."""
+    inside = set(group.ops)
+    inputs: dict[SSAValue, None] = {}
+    outputs: list[SSAValue] = []
+    for op in group.ops:
+        for value in op.operands:
+            if value.owner not in inside and not _is_internal(value):
+                inputs[value] = None
+        for result in op.results:
+            users = [use.operation for use in result.uses]
+            if any(user not in inside for user in users):
+                outputs.append(result)
+    return list(inputs), outputs
+
+
+def _is_internal(value: SSAValue) -> bool:
+    """Whether a value is cloned into the dispatch: absent inputs and single numbers."""
+    owner = value.owner
+    if isinstance(owner, NoValue):
+        return True
+    return (
+        isinstance(owner, Const)
+        and isinstance(owner.value, DenseIntOrFPElementsAttr)
+        and all(dim == 1 for dim in dims_of(value.type) or ())
+        and not layout_of(value.type)
+    )
+
+
+def _clone_constants(op: OnnxOp, mapping: dict[SSAValue, SSAValue], block: Block) -> None:
+    for value in op.operands:
+        if value not in mapping and _is_internal(value):
+            assert isinstance(value.owner, Operation)
+            clone = value.owner.clone()
+            block.add_op(clone)
+            mapping[value] = clone.results[0]
+
+
+def dispatch_key(
+    ops: Sequence[OnnxOp], inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]
+) -> tuple[tuple, dict[str, Dim]]:
+    """What makes two groups one kernel: structure, types and attributes, symbols by first use.
+
+    Also gives the symbols in the order in which the kernel numbers them.
+    """
+    symbols: dict[str, Dim] = {}
+    numbers: dict[SSAValue, int] = {}
+
+    def kind(value: SSAValue) -> tuple:
+        dims = dims_of(value.type)
+        if dims is None:
+            return (value.type,)
+        for dim in dims:
+            for name in sorted(symbols_of(dim)):
+                symbols.setdefault(name, symbol(name))
+        rename = {old: symbol(f"s{n}") for n, old in enumerate(symbols)}
+        renamed = tuple(substitute(dim, rename) for dim in dims)
+        return (
+            element_type_of(value.type),
+            renamed,
+            layout_of(value.type),
+            panel_of(value.type),
+        )
+
+    parts: list = []
+    for value in inputs:
+        numbers[value] = len(numbers)
+        parts.append(kind(value))
+    for op in ops:
+        operands = []
+        for value in op.operands:
+            if value in numbers:
+                operands.append(numbers[value])
+            else:
+                owner = value.owner
+                constant = owner.value if isinstance(owner, Const) else None
+                operands.append((value.type, constant))
+        for result in op.results:
+            numbers[result] = len(numbers)
+        attributes = _attribute_key(op, symbols)
+        results = tuple(None if is_none(r) else kind(r) for r in op.results)
+        parts.append((op.name, tuple(operands), attributes, results))
+    parts.append(tuple(numbers[v] for v in outputs))
+    return tuple(parts), symbols
+
+
+def _attribute_key(op: OnnxOp, symbols: dict[str, Dim]) -> tuple:
+    """Attributes, with the symbolic sizes in them numbered like those in types."""
+    for dim in symbolic_attributes(op):
+        for name in sorted(symbols_of(dim)):
+            symbols.setdefault(name, symbol(name))
+    renamed = type(op).create(properties=dict(op.properties), attributes=dict(op.attributes))
+    rename_symbols(renamed, {old: symbol(f"s{n}") for n, old in enumerate(symbols)})
+    ignored = ("onnx.content",)
+    items = [*renamed.properties.items(), *renamed.attributes.items()]
+    return tuple(sorted(((k, v) for k, v in items if k not in ignored), key=lambda item: item[0]))
+
+
+def _renamed(kind: Attribute, rename: dict[str, DimExpr]) -> Attribute:
+    dims = dims_of(kind) if is_tensor(kind) else None
+    if not dims or not rename or all(isinstance(dim, int) for dim in dims):
+        return kind
+    renamed = [substitute(dim, rename) for dim in dims]
+    return tensor_type(element_type_of(kind), renamed, layout_of(kind), panel_of(kind))
+
+
+def _strings(dims: Iterable[Dim]) -> ArrayAttr[StringAttr]:
+    return ArrayAttr([StringAttr(str(dim)) for dim in dims])
