@@ -20,7 +20,7 @@ Emit = Literal["object", "asm", "llvm-ir"]
 Machine = tuple[str, str, str, str]
 """Triple, CPU, features and ABI name, as LLVM wants them."""
 
-PIPELINE = "O3-loop-vectorize"
+PIPELINE = "O2"
 """Names the optimisation pipeline: part of what identifies an object in the cache."""
 
 
@@ -55,7 +55,7 @@ def compile_text(text: str, machine: Machine, emit: Emit = "object") -> bytes:
 def _optimise(module: binding.ModuleRef, target: binding.TargetMachine) -> None:
     import llvmlite.binding as binding
 
-    options = binding.create_pipeline_tuning_options(speed_level=3)
+    options = binding.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = True
     options.loop_interleaving = True
     options.slp_vectorization = True

@@ -80,7 +80,7 @@ class Kernels:
         ctypes.CFUNCTYPE(None, *map(type, values))(address)(*values)
 
 
-def _passed(kind: object, argument: object) -> list[object]:
+def _passed(kind: object, argument: object) -> Sequence[object]:
     if not isinstance(kind, MemRefType):
         return [ctypes.c_int64(argument)]  # pyright: ignore[reportArgumentType]
     assert isinstance(argument, np.ndarray)

@@ -374,6 +374,8 @@ class AssumeOp(IRDLOperation):
     )
 
     traits = traits_def(MemoryWriteEffect())
+    irdl_options = (ParsePropInAttrDict(),)
+    assembly_format = "$cond attr-dict `:` type($cond)"
 
 
 ATOMIC_BINARY_OPERATIONS = (
