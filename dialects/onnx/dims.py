@@ -1,11 +1,12 @@
 """Symbolic tensor sizes: integers, or polynomials over symbols and a few integer functions.
 
     dim  ::= integer | expression
-    expression in Python syntax: `2*batch + 1`, `(h - 1) // 2 + 1`, `h % 8`, `max(a, b)`, `min(a, b)`
+    expression in Python syntax: `2*batch + 1`, `(h - 1) // 2 + 1`, `h % 8`, `max(a, b)` or `min`
 
-An expression is kept as a sum of monomials, so `h + h`, `2*h` and `h*2` are one value. A symbol stands for
-a size, hence is not negative, unless its name starts with `signed_`: that one is an integer that a run computes.
-`//` and `%` have Python's (floor) meaning. Arithmetic on plain ints stays plain ints: `Dim` is `int | DimExpr`.
+An expression is kept as a sum of monomials, so `h + h`, `2*h` and `h*2` are one value. A symbol
+stands for a size, hence is not negative, unless its name starts with `signed_`: that one is an
+integer that a run computes. `//` and `%` have Python's (floor) meaning. Arithmetic on plain ints
+stays plain ints: `Dim` is `int | DimExpr`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """`lhs // rhs`, `lhs % rhs`, `max(lhs, rhs)` or `min(lhs, rhs)` that could not be simplified."""
+    """`lhs // rhs`, `lhs % rhs`, `max(lhs, rhs)` or `min(lhs, rhs)`, as simple as it gets."""
 
     kind: str
     lhs: Dim

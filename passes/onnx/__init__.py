@@ -1,1 +1,1 @@
-"""Passes on the `onnx` stage: a model as imported comes in, simplified and shaped for dispatches it goes out."""
+"""Passes on the `onnx` stage: an imported model comes in, dispatches go out."""

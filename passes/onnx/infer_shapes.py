@@ -4,24 +4,26 @@
     %r = "onnx.Reshape.v14"(%y, %s) : (..., !onnx.unknown) -> !onnx.unknown
   becomes
     %s = "onnx.Shape.v15"(%x) {onnx.content = ["n", "4"]} : (...) -> tensor<2xi64>
-    %r = "onnx.Reshape.v14"(%y, %s) : (..., tensor<2xi64>) -> tensor<?x4xf32, #onnx.tensor<["n"], ...>>
+    %r = "onnx.Reshape.v14"(%y, %s) : (..., tensor<2xi64>) -> tensor<?x4xf32, ...["n"]...>
 
-Requires: arguments of functions have types; operations stand in topological order; no model-local functions are
-called. Every other type is ignored, so the pass may run again at any time.
+Requires: arguments of functions have types; operations stand in topological order; no model-local
+functions are called. Every other type is ignored, so the pass may run again at any time.
 
 Ensures:
 
-* Every value has a type: ranked with symbolic sizes where they follow from the model, else unranked, else
-  `!onnx.unknown`. Function types follow.
-* A small tensor whose content is fully known is an `onnx.Const`; one whose content is symbolic carries it as
-  `onnx.content` (of result k > 0: `onnx.content_k`); `content_of` reads it. Operations that become unused vanish.
-* A size read from data that only a run knows has a symbol: `onnx.Symbols` behind the tensor's producer names it.
-  Any other symbol is a size of an argument or is defined by the operation whose result type has it first.
-* An If whose branch is decided (by a known condition, or because the other branch's shapes contradict
-  each other) is replaced by that branch.
-* `onnx.assume = [["a", "b"]]`: sizes that must be equal in a run; `onnx.assume_broadcast`: that must be equal
-  unless one is 1. They stand on the function where the sizes of its arguments tell, else on the operation that
-  needs it.
+* Every value has a type: ranked with symbolic sizes where they follow from the model, else
+  unranked, else `!onnx.unknown`. Function types follow.
+* A small tensor whose content is fully known is an `onnx.Const`; one whose content is symbolic
+  carries it as `onnx.content` (of result k > 0: `onnx.content_k`); `content_of` reads it.
+  Operations that become unused vanish.
+* A size read from data that only a run knows has a symbol: `onnx.Symbols` behind the tensor's
+  producer names it. Any other symbol is a size of an argument or is defined by the operation whose
+  result type has it first.
+* An If whose branch is decided (by a known condition, or because the other branch's shapes
+  contradict each other) is replaced by that branch.
+* `onnx.assume = [["a", "b"]]`: sizes that must be equal in a run; `onnx.assume_broadcast`: that
+  must be equal unless one is 1. They stand on the function where the sizes of its arguments tell,
+  else on the operation that needs it.
 
 Raises InvalidModelError where shapes contradict each other for all sizes.
 """
@@ -81,7 +83,7 @@ class InferShapes(ModulePass):
 
 
 def content_of(value: SSAValue, pool: ConstantPool | None = None) -> np.ndarray | None:
-    """What `onnx-infer-shapes` found of a small integer tensor: its elements as ints and `DimExpr`s.
+    """What `onnx-infer-shapes` found of a small integer tensor: ints and `DimExpr`s, in its shape.
 
     Large constants are read only with their ``pool``. None when nothing is known.
     """
@@ -347,9 +349,10 @@ class Inference:
                 used.update(*(symbols_of(entry) for entry in content.flat))
         for value in values:
             content = self.contents.get(value)
-            if isinstance(value, OpResult) and content is not None and _is_symbolic(content):
-                if all(symbols_of(entry) <= used for entry in content.flat):
-                    value.op.attributes[_content_name(value)] = _texts(content)
+            if not isinstance(value, OpResult) or content is None or not _is_symbolic(content):
+                continue
+            if all(symbols_of(entry) <= used for entry in content.flat):
+                value.op.attributes[_content_name(value)] = _texts(content)
 
     def _write_assumptions(self, function: FuncOp, arguments: set[str]) -> None:
         hoisted: dict[tuple[Dim, Dim, bool], None] = {}
@@ -434,7 +437,7 @@ def _values(function: FuncOp) -> Iterator[SSAValue]:
 
 
 def _inline(op: Operation, region: Region) -> Operation | None:
-    """Moves a region's operations in front of ``op``, which they replace; gives the first of them."""
+    """Puts a region's operations in the place of ``op``; gives the first of them."""
     block, outer = region.block, op.parent
     assert outer is not None
     last = _last(block)

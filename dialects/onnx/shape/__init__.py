@@ -1,7 +1,7 @@
-"""Shape inference of `onnx` operations: operand types and contents in, result types and contents out.
+"""Shape inference of `onnx` operations: what is known of operands in, of results out.
 
-`infer_types` and `propagate_contents` run the rules that the modules of this package register; the helpers do
-arithmetic on symbolic sizes and serve the lowerings too.
+`infer_types` and `propagate_contents` run the rules that the modules of this package register; the
+helpers do arithmetic on symbolic sizes and serve the lowerings too.
 """
 
 from collections.abc import Sequence
@@ -94,13 +94,16 @@ __all__ = [
 
 
 def infer_types(s: NodeShapes) -> Sequence[Attribute]:
-    """The types of an operation's results (`!onnx.unknown` where nothing tells). Raises ShapeError."""
+    """The types of an operation's results, `!onnx.unknown` where nothing tells.
+
+    Raises ShapeError when operands and attributes contradict each other.
+    """
     rule = INFER.get(operator_of(s.op))
     return infer_by_onnx(s) if rule is None else rule(s)
 
 
 def propagate_contents(s: NodeShapes) -> Sequence[np.ndarray | None]:
-    """What is known of the elements of an operation's results, from what is known of its operands."""
+    """What is known of the elements of an operation's results."""
     rule = PROPAGATE.get(operator_of(s.op))
     found = None if rule is None else rule(s)
     return [found] if found is None or isinstance(found, np.ndarray) else found

@@ -1,8 +1,9 @@
 """What is known of the elements of small tensors, computed from what is known of the operands'.
 
-Integers are Python ints or `DimExpr`s, booleans bools or an `Equality` of sizes. Floats are Python floats rounded to their type;
-of a run-time size that was cast to float also `DimExpr` (an integer) and `Ratio`, as long as float arithmetic on
-sizes below 2^13 is exact. None is an element of which nothing is known.
+Integers are Python ints or `DimExpr`s, booleans bools or an `Equality` of sizes. Floats are Python
+floats rounded to their type; of a run-time size that was cast to float also `DimExpr` (an integer)
+and `Ratio`, as long as float arithmetic on sizes below 2^13 is exact. None is an element of which
+nothing is known.
 """
 
 from __future__ import annotations
@@ -135,8 +136,8 @@ def split(s: NodeShapes) -> list[np.ndarray | None] | None:
     if content is None or any(dims is None for dims in kinds):
         return None
     axis = normalize_axis(s.get("axis", 0), content.ndim)
-    ends = np.cumsum([dims[axis] for dims in kinds if dims is not None])
-    return list(np.split(content, ends[:-1].tolist(), axis))
+    sizes = integers(objects(dims[axis] for dims in kinds if dims is not None))
+    return None if sizes is None else list(np.split(content, np.cumsum(sizes)[:-1], axis))
 
 
 @propagate("Gather")
@@ -207,9 +208,10 @@ def slice_(s: NodeShapes) -> np.ndarray | None:
         return None
     index: list[slice] = [slice(None)] * content.ndim
     for axis, *bound in zip(*arguments, strict=True):
-        if not all(isinstance(entry, int) for entry in bound):
+        numbers = integers(objects(bound))
+        if numbers is None:
             return None
-        start, end, step = bound
+        start, end, step = numbers
         # An end below -size means "before the first", which Python says with None.
         before_first = step < 0 and end < -content.shape[axis]
         index[axis] = slice(start, None if before_first else end, step)

@@ -92,10 +92,10 @@ def _merge(lhs: tuple[Dim, ...], rhs: tuple[Dim, ...]) -> tuple[Dim, ...]:
 
 
 @infer("RNN", "GRU", "LSTM")
-def recurrent(s: NodeShapes) -> list[Attribute]:
+def recurrent(s: NodeShapes) -> Sequence[Attribute]:
     """Y [sequence, directions, batch, hidden], then the last states [directions, batch, hidden].
 
-    With `layout` 1 the batch comes first: [batch, sequence, directions, hidden], [batch, directions, hidden].
+    With `layout` 1 the batch comes first in both.
     """
     dims, recurrence = s.ranked(0, 3, 3), s.ranked(2, 3, 3)
     hidden: Dim = s.get("hidden_size") or (recurrence[2] if recurrence else s.fresh("hidden"))
@@ -112,11 +112,11 @@ def recurrent(s: NodeShapes) -> list[Attribute]:
 
 
 @infer("Attention")
-def attention(s: NodeShapes) -> list[Attribute]:
+def attention(s: NodeShapes) -> Sequence[Attribute]:
     """Y like Q with the values' width; present keys and values; the scores.
 
-    Q, K, V are [batch, heads, sequence, head size], or [batch, sequence, hidden] with the numbers of
-    heads as attributes.
+    Q, K, V are [batch, heads, sequence, head size], or [batch, sequence, hidden] with the numbers
+    of heads as attributes.
     """
     q, k, v = s.dims(0), s.dims(1), s.dims(2)
     if q is None or k is None or v is None:
@@ -143,7 +143,7 @@ def attention(s: NodeShapes) -> list[Attribute]:
 
 @infer("LinearAttention")
 def linear_attention(s: NodeShapes) -> list[Attribute]:
-    """[batch, length, query heads * value size], and the state [batch, heads, key size, value size]."""
+    """[batch, length, query heads * value size]; the state [batch, heads, key, value size]."""
     q, k, v = s.ranked(0, 3, 3), s.ranked(1, 3, 3), s.ranked(2, 3, 3)
     if q is None or k is None or v is None:
         return [s.tensor(None), s.tensor(None)]

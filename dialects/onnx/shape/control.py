@@ -64,8 +64,9 @@ def condition_of(s: NodeShapes) -> object:
 def if_(s: NodeShapes) -> list[Attribute]:
     """The types that both branches give, merged; of one branch when the other cannot run.
 
-    A branch cannot run when the condition excludes it, or when its shapes contradict each other. When the
-    branches differ in rank and the condition asks whether two sizes are equal, they are assumed to be.
+    A branch cannot run when the condition excludes it, or when its shapes contradict each other.
+    When the branches differ in rank and the condition asks whether two sizes are equal, they are
+    assumed to be.
     """
     if (taken := decided_branch(s)) is not None:
         return s.scope.take_branch(region_of(s, taken))
@@ -100,8 +101,8 @@ def _ranks_differ(lhs: Attribute, rhs: Attribute) -> bool:
 def loop(s: NodeShapes) -> list[Attribute]:
     """The carried values' types, then [iterations, ...] for each scan output.
 
-    The types of carried values are iterated to a fixed point: a size that an iteration may change is a
-    symbol of the iteration inside, and another symbol outside.
+    The types of carried values are iterated to a fixed point: a size that an iteration may change
+    is a symbol of the iteration inside, and another symbol outside.
     """
     body = region_of(s, "body")
     carried: list[Attribute] = [operand.type for operand in s.op.operands[2:]]
@@ -120,7 +121,7 @@ def loop(s: NodeShapes) -> list[Attribute]:
 
 
 def _widen(s: NodeShapes, old: Attribute, new: Attribute, changing: set[Dim]) -> Attribute:
-    """The type ``old`` with a new symbol, noted in ``changing``, for each size that ``new`` changes."""
+    """The type ``old`` with a new symbol, kept in ``changing``, where ``new`` has another size."""
     if isinstance(old, SequenceType) and isinstance(new, SequenceType):
         return SequenceType(_widen(s, old.element_type, new.element_type, changing))
     a, b = dims_of(old), dims_of(new)

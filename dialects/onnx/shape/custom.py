@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute
 
@@ -54,11 +56,12 @@ def fused_matmul(s: NodeShapes) -> list[Attribute]:
         if s.get(f"trans{side}", 0) and len(dims) > 1:
             dims = (*dims[:-2], dims[-1], dims[-2])
         shapes.append(dims)
-    return [s.tensor(matmul_dims(*shapes, s.scope.assume, s.scope.assume_broadcast))]
+    a, b = shapes
+    return [s.tensor(matmul_dims(a, b, s.scope.assume, s.scope.assume_broadcast))]
 
 
 @infer("SkipLayerNormalization", "SkipSimplifiedLayerNormalization", domain=MS)
-def skip_layer_normalization(s: NodeShapes) -> list[Attribute]:
+def skip_layer_normalization(s: NodeShapes) -> Sequence[Attribute]:
     """The sum normalized, mean and inverse deviation, the sum."""
     dims = s.ranked(0, 1)
     kept = s.tensor(None if dims is None else (*dims[:-1], 1))
@@ -67,7 +70,7 @@ def skip_layer_normalization(s: NodeShapes) -> list[Attribute]:
 
 @infer("SimplifiedLayerNormalization", domain="")
 @infer("SimplifiedLayerNormalization", domain=MS)
-def simplified_layer_normalization(s: NodeShapes) -> list[Attribute]:
+def simplified_layer_normalization(s: NodeShapes) -> Sequence[Attribute]:
     """The data's type, and the inverse root mean square with the axes from `axis` on as 1."""
     dims = s.ranked(0, 1)
     if dims is None:
@@ -78,7 +81,7 @@ def simplified_layer_normalization(s: NodeShapes) -> list[Attribute]:
 
 
 @infer("EmbedLayerNormalization", domain=MS)
-def embed_layer_normalization(s: NodeShapes) -> list[Attribute]:
+def embed_layer_normalization(s: NodeShapes) -> Sequence[Attribute]:
     """[batch, sequence, hidden], the mask's index [batch], the sum of the embeddings."""
     ids, words = s.ranked(0, 2, 2), s.ranked(2, 2, 2)
     element = s.element(2)

@@ -14,14 +14,15 @@ from dialects.onnx.types import dtype_of, element_type, string
 
 @cache
 def element_of_code(code: int | str) -> Attribute:
-    """The element type that ``dtype``, ``to``, ... means: a code, or its name (Cast before version 6).
+    """The element type that an attribute like `to` means: a code, or before version 6 its name.
 
     Raises ShapeError for one that ONNX does not have.
     """
     if isinstance(code, str):
-        if code.upper() not in TensorProto.DataType.keys():
+        codes = dict(TensorProto.DataType.items())
+        if code.upper() not in codes:
             raise ShapeError(f"element type '{code}' is unknown")
-        code = TensorProto.DataType.Value(code.upper())
+        code = codes[code.upper()]
     if code == TensorProto.STRING:
         return string
     try:

@@ -26,7 +26,7 @@ from dialects.onnx.shape.node import ShapeError, shape_text
 Assume = Callable[[Dim, Dim], None]
 
 INFINITE_INDEX = 10**9
-"""Slice bounds of at least this magnitude mean "to the end": exporters write INT_MAX and the like."""
+"""Slice bounds of at least this magnitude mean "to the end": exporters write INT_MAX or so."""
 
 
 def normalize_axis(axis: int, rank: int) -> int:
@@ -45,7 +45,7 @@ def normalize_axes(axes: Sequence[int], rank: int) -> list[int]:
 
 
 def unify(lhs: Dim, rhs: Dim, what: str, assume: Assume | None = None) -> Dim:
-    """The simpler of two sizes that must be equal; ``assume`` hears of it when that is not provable."""
+    """The simpler of two sizes that must be equal; ``assume`` hears of those that may differ."""
     equal = is_equal(lhs, rhs)
     if equal:
         return lhs
@@ -73,7 +73,7 @@ def must_be_equal(lhs: Dim, rhs: Dim) -> bool:
 
 
 def broadcast_dim(lhs: Dim, rhs: Dim, assume: Assume | None = None) -> Dim:
-    """The size of a broadcast dimension; ``assume`` hears of two that have to be equal unless one is 1.
+    """The size of a broadcast dimension; ``assume`` hears of two that may differ only by a 1.
 
     Sizes over different symbols give ``max(lhs, rhs)``: at run time they are equal or one of them
     is 1 (a size of 0 against 1 is the one case in which this is too large). See `must_be_equal`.
@@ -138,8 +138,8 @@ def conv_output(
 ) -> Dim:
     """How many windows fit into one spatial dimension.
 
-    With ``ceil_mode`` the last window may hang over the end, but starts inside the input or the padding
-    before it.
+    With ``ceil_mode`` the last window may hang over the end, but starts inside the input or the
+    padding before it.
     """
     room = dim + begin + end - effective_kernel(kernel, dilation)
     if not ceil_mode:
@@ -190,7 +190,7 @@ def transposed_pads(
 
 
 def reshape_target(dims: Sequence[Dim], target: Sequence[Dim], allow_zero: bool) -> list[Dim]:
-    """The shape a Reshape gives: 0 copies the input's size (unless ``allow_zero``), -1 is the rest."""
+    """The shape a Reshape gives: 0 copies a size (unless ``allow_zero``), -1 is the rest."""
     result = list(target)
     if not allow_zero:
         for axis, size in enumerate(target):

@@ -59,7 +59,7 @@ def flatten(s: NodeShapes) -> list[Attribute]:
     return [s.tensor((product(dims[:axis]), product(dims[axis:])))]
 
 
-def integers(entries: list[Dim] | None) -> list[int] | None:
+def integers(entries: Sequence[Dim] | None) -> list[int] | None:
     """The entries when all are numbers, else None."""
     numbers = [entry for entry in entries or () if isinstance(entry, int)]
     return numbers if entries is not None and len(numbers) == len(entries) else None
@@ -145,7 +145,7 @@ def split(s: NodeShapes) -> list[Attribute]:
 
 def slice_arguments(
     s: NodeShapes, rank: int
-) -> tuple[list[int], list[Dim], list[Dim], list[Dim]] | None:
+) -> tuple[list[int], list[Dim], list[Dim], list[int]] | None:
     """(axes, starts, ends, steps) of a Slice, attributes in version 1; None when not known."""
     if s.since == 1:
         starts, ends = s.get("starts"), s.get("ends")
@@ -175,7 +175,6 @@ def slice_(s: NodeShapes) -> list[Attribute]:
         return [s.tensor([s.fresh() if i in touched else dim for i, dim in enumerate(dims)])]
     sizes = list(dims)
     for axis, start, end, step in zip(*known, strict=True):
-        assert isinstance(step, int)
         sizes[axis] = slice_bounds(start, end, step, dims[axis])[1]
     return [s.tensor(sizes)]
 

@@ -1,10 +1,10 @@
 """What a shape rule sees of its operation, and the registries of the rules.
 
-    @infer("Relu", "Sigmoid")          result types from operand types, attributes and known contents
-    @propagate("Gather")               contents of small tensors from the contents of the operands
+    @infer("Relu", "Sigmoid")     result types from operand types, attributes and contents
+    @propagate("Gather")          contents of small tensors from the contents of the operands
 
-A *content* is what is known of the elements of a small tensor before anything runs: an array of objects,
-each an int, a `DimExpr`, a bool, a float, or None where nothing is known.
+A *content* is what is known of the elements of a small tensor before anything runs: an array of
+objects, each an int, a `DimExpr`, a bool, a float, or None where nothing is known.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Sizes divided by numbers, as float arithmetic of Resize and Upsample computations does it.
 
-Only fractions whose float32 products are exact for sizes up to 2^13 are kept; the others become unknown.
+Fractions are kept whose float32 products are exact for sizes up to 2^13; others become unknown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LARGEST_FACTOR = 2048
 
 @dataclass(frozen=True)
 class Ratio:
-    """``numerator / denominator``, a fraction that depends on the run; the denominator is positive."""
+    """``numerator / denominator``, a fraction that depends on the run; ``denominator`` > 0."""
 
     numerator: DimExpr
     denominator: int

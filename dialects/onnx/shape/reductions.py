@@ -5,8 +5,9 @@ from __future__ import annotations
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute
 
-from dialects.onnx.dims import Dim, product
+from dialects.onnx.dims import Dim, product, sign
 from dialects.onnx.shape.helpers import normalize_axes, normalize_axis
+from dialects.onnx.shape.movement import integers
 from dialects.onnx.shape.node import NodeShapes, infer
 
 i64 = IntegerType(64)
@@ -20,8 +21,8 @@ def reduced_axes(s: NodeShapes, rank: int) -> list[int] | None:
     """
     axes = s.get("axes")
     if axes is None and s.present(1):
-        axes = s.ints(1)
-        if axes is None or not all(isinstance(axis, int) for axis in axes):
+        axes = integers(s.ints(1))
+        if axes is None:
             return None
     if not axes:
         return [] if s.get("noop_with_empty_axes", 0) else list(range(rank))
@@ -83,7 +84,7 @@ def top_k(s: NodeShapes) -> list[Attribute]:
     axis = normalize_axis(s.get("axis", -1), len(dims))
     known = [s.get("k")] if s.since < 10 else s.ints(1)
     count = known[0] if known else s.fresh()
-    if isinstance(count, int) and isinstance(dims[axis], int) and count > dims[axis]:
+    if sign(dims[axis] - count) == -1:
         s.fail(f"k is {count}, but axis {axis} has only {dims[axis]} elements")
     kept = (*dims[:axis], count, *dims[axis + 1 :])
     return [s.tensor(kept), s.tensor(kept, i64)]

@@ -128,7 +128,7 @@ def mel_weight_matrix(s: NodeShapes) -> list[Attribute]:
 
 @infer("DFT")
 def dft(s: NodeShapes) -> list[Attribute]:
-    """[batch ..., length along `axis`, 2], halved along it when `onesided`; the last axis holds re, im."""
+    """[batch ..., length along `axis`, 2], half of it when `onesided`; the last axis is re, im."""
     dims = s.ranked(0, 2)
     if dims is None:
         return [s.tensor(None)]
@@ -180,7 +180,8 @@ def tf_idf_vectorizer(s: NodeShapes) -> list[Attribute]:
 def scaled(dim: Dim, scale: float) -> Dim | None:
     """floor(dim * scale) exactly, or None when the product depends on rounding.
 
-    Small fractions have exact products in float32; other scales of symbolic sizes are left to the run.
+    Small fractions have exact products in float32; other scales of symbolic sizes are left to the
+    run.
     """
     if isinstance(dim, int):
         return math.floor(np.float32(dim) * np.float32(scale))
@@ -245,7 +246,7 @@ def resize(s: NodeShapes) -> list[Attribute]:
 
 @infer("Upsample")
 def upsample(s: NodeShapes) -> list[Attribute]:
-    """Scales as height_scale and width_scale (1), the attribute (7), or the operand `scales` (9)."""
+    """Scales are two attributes in version 1, an attribute in 7, an operand since 9."""
     dims = s.dims(0)
     if dims is None:
         return [s.kind(0)]

@@ -35,13 +35,13 @@ def window_output(
         s.get("auto_pad", "NOTSET"), spatial, kernel, strides, dilations, s.get("pads")
     )
     return [
-        conv_output(*entry, ceil_mode)
+        conv_output(*entry, ceil_mode=ceil_mode)
         for entry in zip(spatial, kernel, strides, dilations, begins, ends, strict=True)
     ]
 
 
 def convolution(s: NodeShapes, data: int, weight: int) -> list[Dim] | None:
-    """The shape of a convolution of operand ``data`` with operand ``weight`` [M, C / group, kernel ...]."""
+    """The shape of a convolution of operand ``data`` with ``weight`` [M, C / group, kernel ...]."""
     dims, weights = s.ranked(data, 3), s.ranked(weight, 3)
     if dims is None:
         return None
@@ -127,7 +127,7 @@ def _transposed_spatial(
 
 
 @infer("MaxPool", "AveragePool", "LpPool")
-def pool(s: NodeShapes) -> list[Attribute]:
+def pool(s: NodeShapes) -> Sequence[Attribute]:
     """[N, C, windows ...], of MaxPool also the indices."""
     dims = s.ranked(0, 3)
     if dims is None:

@@ -7,10 +7,10 @@
 
 Requires: the importer's form of model-local functions; with `keep`, types from `onnx-infer-shapes`.
 
-Ensures: no `onnx.Call` and no model-local function is left. With `keep`, no operator that ONNX defines by a
-body is left that `keep` does not name (bodies are expanded in turn). The location of an expanded
-operation is the call's name, a slash, and its own. Values made here have the type `!onnx.unknown` until the
-next `onnx-infer-shapes`; where bodies need types, this pass runs it.
+Ensures: no `onnx.Call` and no model-local function is left. With `keep`, no operator that ONNX
+defines by a body is left that `keep` does not name (bodies are expanded in turn). The location of
+an expanded operation is the call's name, a slash, and its own. Values made here have the type
+`!onnx.unknown` until the next `onnx-infer-shapes`; where bodies need types, this pass runs it.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ __all__ = ["ExpandFunctions"]
 class ExpandFunctions(ModulePass):
     """Expands calls, and operators without a lowering; see the package's docstring.
 
-    ``keep`` lists operators that stay: by name (`Gelu`, `ai.onnx.ml.Scaler`) or by version (`onnx.Gelu.v20`).
-    None expands calls only.
+    ``keep`` lists operators that stay: by name (`Gelu`, `ai.onnx.ml.Scaler`) or by version
+    (`onnx.Gelu.v20`). None expands calls only.
     """
 
     name = "onnx-expand-functions"
@@ -63,7 +63,7 @@ class ExpandFunctions(ModulePass):
             for op in module.walk()
             if isinstance(op, OnnxOp) and has_body(op) and not stays(op, kept)
         ]
-        return any([_expand_operator(op, pool) for op in found])
+        return sum(_expand_operator(op, pool) for op in found) > 0
 
 
 def stays(op: OnnxOp, keep: frozenset[str]) -> bool:

@@ -71,7 +71,7 @@ def _arguments(call: Call, function: FuncOp) -> dict[str, Attribute]:
     info = function.attributes[FUNCTION]
     defaults = info.data.get("defaults") if isinstance(info, DictionaryAttr) else None
     given = dict(defaults.data) if isinstance(defaults, DictionaryAttr) else {}
-    return given | {name: value for name, value in call.attributes.items()}
+    return given | call.attributes
 
 
 def _resolve_references(op: Operation, given: Mapping[str, Attribute], pool: ConstantPool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import onnx
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, numpy_helper
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
@@ -21,7 +22,6 @@ from dialects.onnx.locations import node_location, node_of
 from dialects.onnx.ops import NoValue, OnnxOp, Yield, op_class, text_attribute
 from dialects.onnx.shape.fallback import node_proto, type_proto
 from dialects.onnx.types import f32, is_none, none_type, unknown
-from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, numpy_helper
 from passes.onnx.simplify.rewriter import attribute
 from runtime.errors import InternalError
 

@@ -7,14 +7,16 @@
 
 Requires: types from `onnx-infer-shapes`.
 
-Ensures: an operation of which every operand is an `onnx.Const` is computed when its results take at most
-`limit` bytes, or no more than its operands. Random and impure operations, operations with subgraphs and
-the operators in `keep` stay. Expansions (Expand, Tile, ConstantOfShape, ...) of more than `expansion`
-bytes are computed for other folds, but stay where anything else reads them: an index map is cheaper than memory.
-An operation that cannot be computed (division by zero, an index out of range, ...) stays as it is.
-A constant may be static where its type was symbolic; `onnx-infer-shapes` then makes more of it.
+Ensures: an operation of which every operand is an `onnx.Const` is computed when its results take
+at most `limit` bytes, or no more than its operands. Random and impure operations, operations with
+subgraphs and the operators in `keep` stay. Expansions (Expand, Tile, ConstantOfShape, ...) of more
+than `expansion` bytes are computed for other folds, but stay where anything else reads them: an
+index map is cheaper than memory. An operation that cannot be computed (division by zero, an index
+out of range, ...) stays as it is. A constant may be static where its type was symbolic;
+`onnx-infer-shapes` then makes more of it.
 
-The common operators are numpy functions in `table`; the others run in `onnx.reference`, one node at a time.
+The common operators are numpy functions in `table`; the others run in `onnx.reference`, one node
+at a time.
 """
 
 from __future__ import annotations
@@ -123,7 +125,7 @@ class Folding:
             self.known.update(zip(op.results, found, strict=False))
 
     def _fits(self, op: OnnxOp) -> bool:
-        """Whether the results stay within the limit; sizes that data tell are small if the data are."""
+        """Whether the results stay within the limit; small data tell small sizes."""
         results = [static_bytes(result) for result in op.results]
         operands = sum(static_bytes(value) or 0 for value in op.operands)
         if None in results:

@@ -72,7 +72,7 @@ FOLD: dict[tuple[str, str], FoldRule] = {}
 
 
 def fold(*names: str) -> Callable[[FoldRule], FoldRule]:
-    """Registers a rule for operators of the default domain. Raises KeyError for a name that has one."""
+    """Registers a rule for default-domain operators. Raises KeyError for one that has a rule."""
 
     def register(rule: FoldRule) -> FoldRule:
         for name in names:

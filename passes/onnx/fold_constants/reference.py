@@ -14,11 +14,12 @@ from dialects.onnx.shape.fallback import node_proto, type_proto
 def evaluate_by_reference(
     op: OnnxOp, inputs: Sequence[np.ndarray | None]
 ) -> list[np.ndarray] | None:
-    """The operation's results by ONNX's reference implementation; None when it has none or fails."""
+    """The operation's results by ONNX's reference implementation; None where that fails."""
     node = node_proto(op)
     if node is None:
         return None
-    # Imported here: it costs a quarter of a second, which models without such constants need not pay.
+    # Imported here: it costs a quarter of a second, which models without such constants need not
+    # pay.
     from onnx.reference import ReferenceEvaluator
 
     feeds = {name: array for name, array in zip(node.input, inputs, strict=True) if name}
@@ -38,8 +39,8 @@ def evaluate_by_reference(
     try:
         found = ReferenceEvaluator(model).run(outputs, feeds)
     except Exception:
-        # The reference implementation raises whatever its numpy code runs into, on models it does not cover.
+        # The reference implementation raises whatever its numpy code runs into, on models it does
+        # not cover.
         return None
     by_name = dict(zip(outputs, found, strict=True))
-    arrays = [np.asarray(by_name[name]) if name else np.empty(0) for name in node.output]
-    return arrays
+    return [np.asarray(by_name[name]) if name else np.empty(0) for name in node.output]

@@ -342,7 +342,9 @@ def reduced_axes(n: FoldNode) -> Sequence[int] | None:
     """Axes from the attribute or operand; None for all, () for none."""
     axes = n.get("axes")
     axes = n.ints(1) if axes is None else axes
-    return (() if n.get("noop_with_empty_axes", 0) else None) if not axes else axes
+    if axes:
+        return axes
+    return () if n.get("noop_with_empty_axes", 0) else None
 
 
 @fold(*_REDUCTIONS)

@@ -7,17 +7,20 @@
 
 Requires: types from `onnx-infer-shapes`; `onnx-fold` before makes more rules apply.
 
-Ensures: no operation remains that a rule of this package replaces; equal operations on equal operands are one;
-equal constants are one; nothing is unused. Types of values that remain are as before.
+Ensures: no operation remains that a rule of this package replaces; equal operations on equal
+operands are one; equal constants are one; nothing is unused. Types of values that remain are as
+before.
 
-One walk forward: each operation is matched against the rules of its operator, what a rule makes is visited
-next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`, `contrib` and `control`.
+One walk forward: each operation is matched against the rules of its operator, what a rule makes is
+visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
+`contrib` and `control`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from onnx.defs import onnx_opset_version
 from xdsl.context import Context
 from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, ModuleOp
 from xdsl.dialects.func import FuncOp
@@ -28,7 +31,6 @@ from dialects.onnx.constants import ConstantPool, pool_of
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape import operator_of
 from dialects.onnx.types import is_tensor
-from onnx.defs import onnx_opset_version
 from passes.onnx.dead import erase_dead, is_dead, replace_value
 from passes.onnx.simplify import algebra, contrib, control, identities, recompose, views, weights
 from passes.onnx.simplify.duplicates import Seen

@@ -144,7 +144,7 @@ def simplified_layer_normalization(r: Rewriter, op: OnnxOp) -> Replacement:
 
 @rewrite("EmbedLayerNormalization", domain=MS)
 def embed_layer_normalization(r: Rewriter, op: OnnxOp) -> Replacement:
-    """LayerNormalization(words[ids] + positions[0 : length] + segments[segment ids]); the mask's length"""
+    """LayerNormalization(words[ids] + positions[0 : length] + segments[segment ids])"""
     ids, segments, words, positions, segment_words = (present(op, i) for i in range(5))
     if ids is None or words is None or positions is None or not _unused(op, 2):
         return None

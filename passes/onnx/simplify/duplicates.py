@@ -58,7 +58,8 @@ class Seen:
         return (type(op), tuple(op.operands), tuple(sorted(op.properties.items())), kinds)
 
     def _constant_key(self, op: Const) -> Hashable:
-        # Large constants are equal when they are one array: comparing their bytes costs more than it saves.
+        # Large constants are equal when they are one array: comparing their bytes costs more than
+        # it saves.
         if isinstance(op.value, DenseResourceAttr):
             array = self.pool.array(op.value)
             return (array.__array_interface__["data"][0], op.result.type)

@@ -1,4 +1,4 @@
-"""Formulas that ONNX has an operator for: Gelu, HardSwish, HardSigmoid, LayerNormalization, RMSNormalization."""
+"""Formulas that ONNX has an operator for: Gelu, HardSwish, HardSigmoid, normalizations."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from passes.onnx.simplify.terms import Expansion, Terms, close
 
 @rewrite("Mul", "Div")
 def activation(r: Rewriter, op: OnnxOp) -> Replacement:
-    """x/2 * (1 + erf(x / sqrt 2)) -> Gelu; with tanh -> Gelu; x * clip(x + 3, 0, 6) / 6 -> HardSwish
+    """x / 2 * (1 + erf(x / sqrt 2)) -> Gelu, the like with tanh
 
-    clip(x + 3, 0, 6) / 6 -> HardSigmoid
+    x * clip(x + 3, 0, 6) / 6 -> HardSwish; clip(x + 3, 0, 6) / 6 -> HardSigmoid
     """
     if not r.is_float(op.results[0]) or op.results[0].type not in (v.type for v in op.operands):
         return None
@@ -28,7 +28,7 @@ def activation(r: Rewriter, op: OnnxOp) -> Replacement:
 
 
 def _gelu(r: Rewriter, terms: Terms) -> SSAValue | None:
-    """{x: 0.5, x * f: 0.5} with f = erf(x / sqrt 2) or tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))"""
+    """{x: 0.5, x * f: 0.5}, f = erf(x / sqrt 2) or tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3))"""
     single = [product[0] for product in terms if len(product) == 1]
     pairs = [product for product in terms if len(product) == 2]
     if len(terms) != 2 or len(single) != 1 or len(pairs) != 1:
@@ -104,7 +104,7 @@ def _hard_swish(r: Rewriter, terms: Terms) -> SSAValue | None:
 
 @rewrite("Div", "Mul")
 def normalization(r: Rewriter, op: OnnxOp) -> Replacement:
-    """d / sqrt(mean(d * d) + eps) -> RMSNormalization(d), or with d = x - mean(x) -> LayerNormalization(x)
+    """d / sqrt(mean(d * d) + eps) -> RMSNormalization(d); d = x - mean(x): LayerNormalization(x)
 
     The mean is over the last axes. The scale is ones until a product with one follows.
     """
@@ -144,7 +144,7 @@ def _is_square(r: Rewriter, value: SSAValue, of: SSAValue) -> bool:
 
 
 def _last_axes(r: Rewriter, mean: OnnxOp) -> int | None:
-    """The first of the last axes that a mean is over, counted from the end; None for other means."""
+    """The first axis of a mean over all axes from there on, counted from the end; else None."""
     dims = r.dims(mean.operands[0])
     axes = None if dims is None else reduced_axes(NodeShapes(mean, r), len(dims))
     if not axes or dims is None or not mean.get("keepdims"):

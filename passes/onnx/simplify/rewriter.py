@@ -4,8 +4,9 @@
     def transpose_of_transpose(r: Rewriter, op: OnnxOp) -> Replacement:
         # Transpose(Transpose(x, p), q) -> Transpose(x, p[q])
 
-A rule gives the values that replace the operation's results, or None when it does not apply. What it makes
-stands in front of the operation and is simplified in turn, so a rule has to make things simpler, or it never ends.
+A rule gives the values that replace the operation's results, or None when it does not apply. What
+it makes stands in front of the operation and is simplified in turn, so a rule has to make things
+simpler, or it never ends.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
+from onnx.defs import onnx_opset_version
 from xdsl.dialects.builtin import DenseArrayBase, FloatAttr, IntegerAttr, StringAttr, i64
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 
@@ -24,7 +26,6 @@ from dialects.onnx.ops import Const, NoValue, OnnxOp, class_of_schema_version, s
 from dialects.onnx.shape import NodeShapes, infer_types
 from dialects.onnx.types import dims_of, dtype_of, f32, is_none, is_tensor, none_type
 from passes.onnx.infer_shapes import content_of
-from onnx.defs import onnx_opset_version
 from runtime.errors import InternalError
 
 Replacement: TypeAlias = "Sequence[SSAValue] | SSAValue | None"
@@ -47,12 +48,12 @@ OLDEST = {
     "Slice": 10,
     "Sub": 7,
 }
-"""The first version that takes operands and attributes as rules give them, where that is not the first of all."""
+"""The first version that takes operands and attributes as rules give them, where not 1."""
 
 
 @lru_cache(maxsize=256)
 def version(name: str, opset: int) -> int:
-    """The version of an operator that rules make: the model's where that can be, else the next one that can."""
+    """The version of an operator that rules make: the model's, or the next one that will do."""
     oldest = OLDEST.get(name, 1)
     since = since_version("", name, opset)
     if since is not None and since >= oldest:
@@ -131,7 +132,7 @@ class Rewriter:
         return float(array.reshape(-1)[0])
 
     def producer(self, value: SSAValue, *names: str) -> OnnxOp | None:
-        """The operation of the default domain with one of these names that makes a value, else None."""
+        """The default-domain operation of one of these names that makes a value, else None."""
         owner = value.owner
         if isinstance(owner, OnnxOp) and owner.DOMAIN == "" and owner.OP_TYPE in names:
             return owner
@@ -188,7 +189,10 @@ class Rewriter:
         return class_of_schema_version("", name, version(name, self.opset))
 
     def like(self, op: OnnxOp, operands: Sequence[SSAValue], **changed: Any) -> SSAValue:
-        """The first result of a copy of ``op`` with other operands, and attributes changed (None: removed)."""
+        """The first result of a copy of ``op`` with other operands and ``changed`` attributes.
+
+        An attribute that is changed to None is left out.
+        """
         kept = {name: value for name, value in op.properties.items() if name not in changed}
         return self.build(type(op), operands, changed, kept)
 
@@ -253,7 +257,7 @@ class Rewriter:
 
 
 def constant_target(dims: Sequence[Dim] | None, target: Sequence[Dim]) -> list[int] | None:
-    """A Reshape operand that gives ``target``: -1 for one symbolic size, 0 for those that stay in place."""
+    """A Reshape operand that gives ``target``: -1 for one symbolic size, 0 for those in place."""
     if any(size == 0 for size in target):
         return None
     result = [size if isinstance(size, int) else -1 for size in target]

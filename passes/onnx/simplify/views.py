@@ -8,7 +8,7 @@ from passes.onnx.simplify.rewriter import Replacement, Rewriter, constant_target
 
 @rewrite("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def reshape(r: Rewriter, op: OnnxOp) -> Replacement:
-    """Reshape(x) to its own shape -> x; anything that reshapes, also twice -> Reshape(x, constant)"""
+    """Reshape(x) to its own shape -> x; all that reshapes, also twice -> Reshape(x, constant)"""
     x, dims = op.operands[0], r.dims(op.results[0])
     if dims is None:
         return None

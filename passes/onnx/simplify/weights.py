@@ -1,4 +1,4 @@
-"""Per-channel constants move into the weights of the convolution or product before them; pads into windows."""
+"""Per-channel constants move into the weights of what stands before them, pads into windows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Linear:
     channels: int
 
     def scaled(self, r: Rewriter, scale: np.ndarray | None, shift: np.ndarray | None) -> SSAValue:
-        """The operation with outputs times ``scale`` plus ``shift`` (vectors or None), computed in f64."""
+        """The operation with outputs times ``scale`` plus ``shift`` (vectors or None)."""
         dtype, weights, bias = self.weights.dtype, self.weights, self.bias
         operands = list(self.op.operands)
         if scale is not None:
@@ -85,7 +85,7 @@ def linear_before(r: Rewriter, value: SSAValue) -> Linear | None:
 def channel_vector(
     r: Rewriter, value: SSAValue, linear: Linear, result: SSAValue
 ) -> np.ndarray | None:
-    """A constant as a vector over channels (axis 1 of ``result``), or None when it is anything else."""
+    """A constant as a vector over channels (axis 1 of ``result``), else None."""
     array, dims = r.constant(value), r.dims(result)
     if array is None or dims is None or array.ndim > len(dims) or array.dtype == object:
         return None
