@@ -12,6 +12,7 @@
                | `hal.bind` [name = size, ...]        gives symbols a value
                | `hal.give` %b, n                     the buffer is result n, of a size only now known
                | `hal.check` lhs, rhs, message        the run fails unless two sizes are equal
+               | `hal.check_range` %b sizes           ... unless indices in memory are inside sizes
                | `hal.if` %flag { ... } { ... }       branches on a boolean in memory
                | `hal.for` %trips, %flag { ... }      repeats while the flag holds
     dims     ::= `[` size,* `]`                       sizes of the `?` of the result's memref, in order
@@ -230,6 +231,21 @@ class CheckOp(IRDLOperation):
 
 
 @irdl_op_definition
+class CheckRangeOp(IRDLOperation):
+    """Ends the run unless the smallest and largest index in memory fit ``sizes``.
+
+    The buffer holds the smallest index of each component, then the largest of each (i64).
+    """
+
+    name = "hal.check_range"
+    source = operand_def(MemRefType)
+    sizes = prop_def(ArrayAttr[StringAttr])
+
+    def __init__(self, source: SSAValue, sizes: ArrayAttr[StringAttr]) -> None:
+        super().__init__(operands=[source], properties={"sizes": sizes})
+
+
+@irdl_op_definition
 class IfOp(IRDLOperation):
     """Runs one of two regions, by a boolean (one byte) in memory."""
 
@@ -271,6 +287,7 @@ Hal = Dialect(
         BindOp,
         GiveOp,
         CheckOp,
+        CheckRangeOp,
         IfOp,
         ForOp,
     ],

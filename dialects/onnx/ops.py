@@ -9,8 +9,11 @@
     onnx.Const               a constant tensor, `value` dense or dense_resource
     onnx.NoValue             an absent optional input
     onnx.Symbols             names of sizes that the elements of a tensor are
+    onnx.IndexRange          the smallest and largest of some indices
+    onnx.CheckRange          fails the run where they leave a tensor
     onnx.Dispatch            a call of a dispatch, see passes/onnx/form_dispatches.py
     onnx.Content             a tensor whose elements are symbolic sizes
+    onnx.Recurrence          the steps of an RNN, GRU or LSTM
     onnx.Yield               end of a subgraph
 
 Every formal input that is not variadic has an operand (`onnx.NoValue`'s result when absent),
@@ -37,6 +40,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     StringAttr,
     SymbolRefAttr,
+    UnitAttr,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import (
@@ -182,6 +186,33 @@ Content.OP_TYPE = "Content"
 
 
 @irdl_op_definition
+class IndexRange(OnnxOp):
+    """Smallest and largest of some indices: ``tensor<2xKxi64>``.
+
+    With ``tuples`` the last axis of the operand holds index tuples of K components, each with a
+    range of its own; else K is 1.
+    """
+
+    name = "onnx.IndexRange"
+    indices = operand_def()
+    tuples = opt_prop_def(UnitAttr)
+    result = result_def()
+    traits = traits_def(Pure())
+
+
+IndexRange.OP_TYPE = "IndexRange"
+
+
+@irdl_op_definition
+class CheckRange(IRDLOperation):
+    """Ends the run with an error unless ``-size <= index < size`` holds for an `IndexRange`."""
+
+    name = "onnx.CheckRange"
+    range = operand_def()
+    sizes = prop_def(ArrayAttr[StringAttr])
+
+
+@irdl_op_definition
 class Dispatch(IRDLOperation):
     """Runs a dispatch: the function ``callee``, whose types speak of its own symbols.
 
@@ -207,6 +238,49 @@ class Dispatch(IRDLOperation):
             result_types=[types],
             properties={"callee": SymbolRefAttr(callee), "symbols": symbols},
         )
+
+
+@irdl_op_definition
+class Recurrence(OnnxOp):
+    """The steps over time of an RNN, GRU or LSTM, once the inputs' share of the gates is computed.
+
+    With S steps, batch B, D directions, H hidden units and G gates in ONNX's order:
+
+    * ``gates`` [S, B, D*G*H] (with ``layout`` 1 [B, S, D*G*H]): X * W^T plus all biases that are added to
+      it; direction outermost, then the gate.
+    * ``recurrent`` [D, G*H, H]: R; of a GRU without `linear_before_reset` only the gates z and r.
+    * ``recurrent_hidden`` [D, H, H]: the rest of R of such a GRU, absent for all others.
+    * ``recurrent_bias`` [D, H]: of a GRU with `linear_before_reset`, the bias inside of r * (...).
+    * ``sequence_lens`` [B], ``initial_h``, ``initial_c``, ``peepholes`` [D, 3*H] and the results are ONNX's.
+
+    All but the first two operands may be absent. ``cell`` is RNN, GRU or LSTM; ``activations``, ``alpha`` and
+    ``beta`` list all functions of all directions; ``input_forget`` and ``clip`` are ONNX's.
+    """
+
+    name = "onnx.Recurrence"
+    cell = prop_def(StringAttr)
+    direction = prop_def(StringAttr)
+    activations = prop_def(ArrayAttr[StringAttr])
+    alpha = prop_def(ArrayAttr)
+    beta = prop_def(ArrayAttr)
+    clip = opt_prop_def(AnyAttr())
+    layout = opt_prop_def(IntegerAttr)
+    input_forget = opt_prop_def(IntegerAttr)
+    gates = operand_def()
+    recurrent = operand_def()
+    recurrent_hidden = operand_def()
+    recurrent_bias = operand_def()
+    sequence_lens = operand_def()
+    initial_h = operand_def()
+    initial_c = operand_def()
+    peepholes = operand_def()
+    y = result_def()
+    y_h = result_def()
+    y_c = result_def()
+    traits = traits_def(Pure())
+
+
+Recurrence.OP_TYPE = "Recurrence"
 
 
 @irdl_op_definition
@@ -399,7 +473,7 @@ def resolve(domain: str, op_type: str, opset: int) -> type[OnnxOp] | None:
 def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
-    return [NoValue, Const, Symbols, Content, Dispatch, Yield, Custom, Call, *made]
+    return [NoValue, Const, Symbols, Content, IndexRange, CheckRange, Dispatch, Yield, Custom, Call, *made]
 
 
 def __getattr__(name: str) -> type[OnnxOp]:

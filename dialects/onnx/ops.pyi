@@ -41,12 +41,42 @@ class Content(OnnxOp):
     content: ArrayAttr[StringAttr]
     result: OpResult
 
+class IndexRange(OnnxOp):
+    indices: SSAValue
+    tuples: UnitAttr | None
+    result: OpResult
+
+class CheckRange(IRDLOperation):
+    range: SSAValue
+    sizes: ArrayAttr[StringAttr]
+
 class Dispatch(IRDLOperation):
     callee: SymbolRefAttr
     symbols: ArrayAttr[StringAttr]
     inputs: VarOperand
     outputs: VarOpResult
     def __init__(self, callee: str, inputs: Sequence[SSAValue], types: Sequence[Attribute], symbols: ArrayAttr[StringAttr]) -> None: ...
+
+class Recurrence(OnnxOp):
+    cell: StringAttr
+    direction: StringAttr
+    activations: ArrayAttr[StringAttr]
+    alpha: ArrayAttr
+    beta: ArrayAttr
+    clip: Attribute | None
+    layout: IntegerAttr | None
+    input_forget: IntegerAttr | None
+    gates: SSAValue
+    recurrent: SSAValue
+    recurrent_hidden: SSAValue
+    recurrent_bias: SSAValue
+    sequence_lens: SSAValue
+    initial_h: SSAValue
+    initial_c: SSAValue
+    peepholes: SSAValue
+    y: OpResult
+    y_h: OpResult
+    y_c: OpResult
 
 class Yield(IRDLOperation):
     values: VarOperand

@@ -450,6 +450,18 @@ class _Run(_Sizes):
                 agree = self.b.value(llvm.OrOp, (agree, one), i1, _no_flags(llvm.OrOp))
         self.fail_unless(agree, op.message.data, op, (lhs, rhs))
 
+    def check_range(self, op: hal.CheckRangeOp) -> None:
+        """Leaves with a message unless all indices are inside."""
+        base = self.pointer(op.source)
+        sizes = [self.size(dim) for dim in sizes_of(op.sizes)]
+        for place, size in enumerate(sizes):
+            low, high = (self.load_slot(base, row * len(sizes) + place) for row in (0, 1))
+            above = self.b.compare("sge", low, self.b.sub(0, size))
+            below = self.b.compare("slt", high, size)
+            inside = self.b.value(llvm.AndOp, (above, below), i1, _no_flags(llvm.AndOp))
+            text = "indices from {0} to {1} leave the {2} elements that they select from"
+            self.fail_unless(inside, text, op, (low, high, size))
+
     def fail_unless(
         self, condition: SSAValue, text: str, op: Operation, details: Sequence[Index]
     ) -> None:
@@ -563,6 +575,7 @@ _RULES: dict[type[Operation], Callable] = {
     hal.SymbolsOp: _Run.define_symbols,
     hal.BindOp: _Run.bind,
     hal.CheckOp: _Run.check,
+    hal.CheckRangeOp: _Run.check_range,
     hal.GiveOp: _Run.give,
     hal.IfOp: _Run.branch,
     hal.ForOp: _Run.repeat,

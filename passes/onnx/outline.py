@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from passes.onnx.form_dispatches import Group, Grouping
 
 
+ASSUMPTIONS = ("onnx.assume", "onnx.assume_broadcast")
+"""What shape inference could not prove of an operation's sizes; a call checks it for its group."""
+
+
 class Outliner:
     """Moves groups into functions of their own, one for each different group."""
 
@@ -75,6 +79,10 @@ class Outliner:
         types = [v.type for v in outputs]
         call = Dispatch(self.functions[key], inputs, types, _strings(symbols.values()))
         call.location = fuse_locations([op.location for op in group.ops])
+        for kind in ASSUMPTIONS:
+            found = [op.attributes.pop(kind) for op in group.ops if kind in op.attributes]
+            if found:
+                call.attributes[kind] = ArrayAttr([pair for pairs in found for pair in pairs])  # type: ignore[attr-defined]
         block.add_op(call)
         for old, new in zip(outputs, call.results, strict=True):
             new.name_hint = old.name_hint
@@ -99,6 +107,8 @@ class Outliner:
         for op in group.ops:
             _clone_constants(op, mapping, block)
             clone = op.clone(value_mapper=mapping)
+            for kind in ASSUMPTIONS:
+                clone.attributes.pop(kind, None)
             for result in clone.results:
                 result._type = _renamed(result.type, rename)
             rename_symbols(clone, rename)
@@ -240,7 +250,7 @@ def _attribute_key(op: OnnxOp, symbols: dict[str, Dim]) -> tuple:
             symbols.setdefault(name, symbol(name))
     renamed = type(op).create(properties=dict(op.properties), attributes=dict(op.attributes))
     rename_symbols(renamed, {old: symbol(f"s{n}") for n, old in enumerate(symbols)})
-    ignored = ("onnx.content",)
+    ignored = ("onnx.content", *ASSUMPTIONS)
     items = [*renamed.properties.items(), *renamed.attributes.items()]
     return tuple(sorted(((k, v) for k, v in items if k not in ignored), key=lambda item: item[0]))
 

@@ -5,6 +5,7 @@ use is `kernel.Kernel`. `registry` says which kinds of rules there are.
 """
 
 from passes.lower.onnx_to_krnl import (
+    checks,
     contractions,
     maps,
     movement,
@@ -17,6 +18,7 @@ from passes.lower.onnx_to_krnl.registry import is_lowered
 
 __all__ = [
     "OnnxToKrnl",
+    "checks",
     "contractions",
     "is_lowered",
     "maps",

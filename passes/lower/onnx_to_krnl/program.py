@@ -53,6 +53,7 @@ class ProgramBuilder:
         body = self.main.body.block
         program = self.block
         self._inputs()
+        self.assume(self.main)
         self._plan_outputs(body)
         self.run(body)
         self._finish(body)
@@ -245,6 +246,10 @@ class ProgramBuilder:
                 self._dispatch(op)
             elif isinstance(op, ops.Symbols):
                 self._symbols(op)
+            elif isinstance(op, ops.CheckRange):
+                check = hal.CheckRangeOp(self.buffer(op.range), op.sizes)
+                check.location = op.location
+                self.add(check)
             elif isinstance(op, OnnxOp) and key_of(op) in HOST:
                 HOST[key_of(op)](self, op)
             elif isinstance(op, OnnxOp) and is_view(op):
