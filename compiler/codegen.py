@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from threading import Thread
 
@@ -15,6 +15,7 @@ from compiler import llvm_worker
 from compiler.llvm_worker import Emit, Machine
 from compiler.object_cache import ObjectCache, content_key
 from compiler.target import Target, available_cores
+from compiler.version import VERSION
 from runtime.errors import InternalError, Place
 
 SECONDS_PER_BYTE = 8e-6
@@ -54,13 +55,19 @@ def compile_modules(
     # The longest first, so that no process ends long after the others.
     names = sorted(missing.values(), key=lambda name: -len(texts[name]))
     _compile_all([(name, texts[name]) for name in names], target, store)
-    result = {name: objects[key] for name, key in keys.items()}
-    return {name: code for name, code in result.items() if code is not None}
+    result: dict[str, bytes] = {}
+    for name, key in keys.items():
+        code = objects[key]
+        if code is None:
+            raise InternalError(f"no object code for @{name}", Place(stage="llvm-ir"))
+        result[name] = code
+    return result
 
 
 def object_key(text: str, target: Target) -> str:
     """What identifies the object code of a module in the cache."""
-    return content_key("object", text, *_machine(target), llvm_worker.PIPELINE, _llvm_version())
+    made_by = (llvm_worker.PIPELINE, _llvm_version(), VERSION)
+    return content_key("object", text, *_machine(target), *made_by)
 
 
 def _llvm_version() -> str:
@@ -78,10 +85,13 @@ def _rejected(name: str, reason: str) -> InternalError:
     return InternalError(f"LLVM rejects @{name}: {reason.strip()}", Place(stage="llvm-ir"))
 
 
+Item = tuple[str, str]
+"""A module's name and text."""
+
 Store = Callable[[str, bytes], None]
 
 
-def _compile_all(items: list[tuple[str, str]], target: Target, store: Store) -> None:
+def _compile_all(items: Sequence[Item], target: Target, store: Store) -> None:
     """Compiles (name, text) pairs, in helper processes too if there is enough to do."""
     queue = deque(items)
     seconds = SECONDS_PER_BYTE * sum(len(text) for _, text in items)
@@ -90,10 +100,9 @@ def _compile_all(items: list[tuple[str, str]], target: Target, store: Store) -> 
     for helper in helpers:
         helper.start()
     try:
-        while queue and all(helper.error is None for helper in helpers):
-            with suppress(IndexError):
-                name, text = queue.popleft()
-                store(name, compile_text(text, target, name=name))
+        while item := _next_item(queue, helpers):
+            name, text = item
+            store(name, compile_text(text, target, name=name))
     finally:
         queue.clear()
         for helper in helpers:
@@ -103,11 +112,21 @@ def _compile_all(items: list[tuple[str, str]], target: Target, store: Store) -> 
             raise helper.error
 
 
+def _next_item(queue: deque[Item], helpers: Iterable[_Helper]) -> Item | None:
+    """What to compile next; nothing once a helper has failed."""
+    if any(helper.error is not None for helper in helpers):
+        return None
+    try:
+        return queue.popleft()
+    except IndexError:
+        return None
+
+
 class _Helper(Thread):
     """Feeds a process that compiles. A plain subprocess, unlike multiprocessing, never runs the
     user's `__main__` again."""
 
-    def __init__(self, queue: deque[tuple[str, str]], target: Target, store: Store) -> None:
+    def __init__(self, queue: deque[Item], target: Target, store: Store) -> None:
         super().__init__(daemon=True)
         self.error: InternalError | None = None
         self._queue = queue
@@ -122,9 +141,8 @@ class _Helper(Thread):
             return
         with process:
             assert process.stdin is not None
-            while self._queue and self.error is None:
-                with suppress(IndexError):
-                    self._compile(process, *self._queue.popleft())
+            while item := _next_item(self._queue, [self]):
+                self._compile(process, *item)
             with suppress(OSError):
                 process.stdin.close()
 

@@ -69,12 +69,13 @@ def _optimise(module: binding.ModuleRef, target: binding.TargetMachine) -> None:
 
 
 def read_message(stream: IO[bytes]) -> bytes | None:
-    """The next message, or None at the end of the stream."""
+    """The next message, or None if the stream ends before its end."""
     header = stream.read(8)
     if len(header) < 8:
         return None
     (length,) = struct.unpack("<Q", header)
-    return stream.read(length)
+    message = stream.read(length)
+    return message if len(message) == length else None
 
 
 def write_message(stream: IO[bytes], message: bytes) -> None:

@@ -62,21 +62,21 @@ class Kernels:
 
     def __init__(self, text: str) -> None:
         target = Target.host()
-        module, self._signatures = lower(text)
+        module, self.signatures = lower(text)
         texts = kernel_modules(module, attributes=target.function_attributes)
-        self._engine = engine(compile_modules(texts, target, NO_CACHE).values())
+        self.engine = engine(compile_modules(texts, target, NO_CACHE).values())
 
     def __call__(
         self, name: str, *arguments: object, context: ctypes.Structure | None = None
     ) -> None:
-        signature = self._signatures[name]
+        signature = self.signatures[name]
         values: list[object] = []
         if signature.takes_context:
             assert context is not None
             values.append(ctypes.c_void_p(ctypes.addressof(context)))
         for kind, argument in zip(signature.arguments, arguments, strict=True):
             values += _passed(kind, argument)
-        address = self._engine.get_function_address(name)
+        address = self.engine.get_function_address(name)
         ctypes.CFUNCTYPE(None, *map(type, values))(address)(*values)
 
 
