@@ -29,7 +29,7 @@ argument is known, a symbol, or an expression over symbols (a declared size of 0
 input counts as unknown). The results of `onnx.Const` and `onnx.NoValue` have their types. Every
 other value has `tensor<*xT>` when the model declares an element type T for it (which may be
 wrong), the declared type when it is no tensor, else `!onnx.unknown`: `passes.onnx.infer_shapes`
-sets the real ones, and the function types with them. An absent output has type `none`.
+sets the real ones, and the function types with them. An absent optional output has type `none`.
 `onnx.declared_type` on a result of `@main` is the type the model claims, never trusted, kept for
 its names.
 
@@ -42,7 +42,8 @@ start with two underscores, which ONNX lets through unchecked, are discardable a
 
 **Subgraphs** are regions with one block each, whose arguments are the subgraph's inputs; they end
 in `onnx.Yield` and use outer values directly. A subgraph attribute that is optional and absent is
-an empty region.
+an empty region. The first two arguments of a `Loop` body have their real types: the shapes that
+the body declares for them, `[]` or `[1]`, are what a run gives it.
 
 **Functions** of the model are private `func.func`s after `@main`, called by `onnx.Call`:
 

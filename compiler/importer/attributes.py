@@ -12,7 +12,7 @@ from xdsl.ir import Attribute
 
 from compiler.importer.names import text
 from compiler.importer.tensors import TensorReader
-from compiler.importer.types import loose_type
+from compiler.importer.types import attribute_type
 from dialects.onnx.constants import ConstantPool, dense_attribute
 from dialects.onnx.ops import text_attribute
 from dialects.onnx.types import AttributeRefAttr, StringTensorAttr, f32, tensor_type
@@ -101,5 +101,5 @@ _READERS: dict[int, Callable[[AttributeReader, onnx.AttributeProto, str], Attrib
     Kind.SPARSE_TENSOR: lambda reader, proto, where: reader.dense(
         reader.tensors.dense(proto.sparse_tensor, where), proto.name
     ),
-    Kind.TYPE_PROTO: lambda reader, proto, where: loose_type(proto.tp, where),
+    Kind.TYPE_PROTO: lambda reader, proto, where: attribute_type(proto.tp, where),
 }

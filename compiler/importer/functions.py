@@ -26,7 +26,7 @@ from compiler.importer.metadata import (
 from compiler.importer.names import plain_domain, text
 from compiler.importer.nodes import subgraphs
 from dialects.onnx.types import unknown
-from runtime.errors import InvalidModelError
+from runtime.errors import InvalidModelError, TerraceError
 
 
 def function_infos(
@@ -96,14 +96,14 @@ def _build(function: onnx.FunctionProto, context: ModelContext) -> FuncOp:
     inputs = [text(name) for name in function.input]
     block = Block(arg_types=[unknown] * len(inputs))
     scope = Scope()
-    for name, argument in zip(inputs, block.args, strict=True):
-        scope.define(name, argument, where)
     try:
+        for name, argument in zip(inputs, block.args, strict=True):
+            scope.define(name, argument)
         builder.nodes(function.node, block, scope, claimed_types(function))
         outputs = [text(name) for name in function.output]
-        results = builder.outputs(outputs, scope, where)
-    except InvalidModelError as error:
-        raise InvalidModelError(f"{where}: {error.message}", error.place, error.hint) from error
+        results = builder.outputs(outputs, scope, "it")
+    except TerraceError as error:
+        raise type(error)(f"{where}: {error.message}", error.place, error.hint) from error
     block.add_op(ReturnOp(*results))
     builder.finish(block)
     made = FuncOp(

@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import (
     NameLoc,
     StringAttr,
     SymbolRefAttr,
+    TensorType,
     UnknownLoc,
     i64,
 )
@@ -28,12 +29,12 @@ from compiler.importer.nodes import (
     signature,
     sources,
 )
-from compiler.importer.types import loose_type
+from compiler.importer.types import attribute_type, loose_type
 from dialects.onnx.constants import constant_node, make_const
 from dialects.onnx.locations import node_location
 from dialects.onnx.ops import Call, Custom, NoValue, OnnxOp, Yield, resolve
-from dialects.onnx.types import AttributeRefAttr, none_type, unknown
-from runtime.errors import InvalidModelError, UnsupportedError
+from dialects.onnx.types import AttributeRefAttr, none_type, tensor_type, unknown
+from runtime.errors import InvalidModelError, Place, TerraceError, UnsupportedError
 
 _GRAPH = onnx.AttributeProto.GRAPH
 
@@ -71,10 +72,10 @@ class Scope:
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.find(name) is not None
 
-    def define(self, name: str, value: SSAValue, where: str) -> None:
+    def define(self, name: str, value: SSAValue) -> None:
         """Binds a name. Raises InvalidModelError when this graph has it already."""
         if name in self.values:
-            raise InvalidModelError(f"{where} defines '{name}' a second time")
+            raise InvalidModelError(f"'{name}' is defined a second time")
         self.values[name] = value
         value.name_hint = hint(name)
 
@@ -100,18 +101,21 @@ class _Graph:
 
 @dataclass(frozen=True)
 class _Site:
-    """A node while it is built; ``where`` stands for it in messages."""
+    """A node while it is built."""
 
     proto: onnx.NodeProto
     graph: _Graph
     name: str
-    where: str
 
-    def result_types(self, at_least: int) -> list[Attribute]:
-        """Declared types of the node's outputs, `none` for absent ones."""
+    def result_types(self, required: Sequence[bool]) -> list[Attribute]:
+        """Declared types of the node's outputs; absent ones, if not ``required``, are `none`."""
         claimed = self.graph.claimed
         types = [claimed.get(o, unknown) if o else none_type for o in self.proto.output]
-        return types + [none_type] * (at_least - len(types))
+        types += [none_type] * (len(required) - len(types))
+        for position, needed in enumerate(required):
+            if needed and types[position] is none_type:
+                types[position] = unknown
+        return types
 
 
 @dataclass
@@ -182,7 +186,7 @@ class BodyBuilder:
                 continue
             const = make_const(read(where), pool, name)
             const.location = NameLoc(StringAttr(name), UnknownLoc())
-            scope.define(name, const.results[0], where)
+            scope.define(name, const.results[0])
             block.add_op(const)
 
     def _initializer_readers(
@@ -209,34 +213,37 @@ class BodyBuilder:
 
     def _node(self, node: onnx.NodeProto, index: int, graph: _Graph) -> Operation:
         op_type, domain = text(node.op_type), plain_domain(text(node.domain))
-        name = node_name(node, index, graph.prefix)
-        site = _Site(node, graph, name, f"node '{name}' ({domain or 'ai.onnx'}.{op_type})")
-        operands = self._operands(site)
+        site = _Site(node, graph, node_name(node, index, graph.prefix))
         function = self.context.functions.get((domain, op_type, text(node.overload)))
-        opset = self._opset(domain, site, function)
+        opset = self.opsets.get(domain) or (function.version if function else 0)
+        try:
+            op = self._operation(site, domain, opset, function)
+        except TerraceError as error:
+            if error.place != Place():
+                raise
+            place = Place(site.name, op_type, domain, opset or None)
+            raise type(error)(error.message, place, error.hint) from error
+        op.location = node_location(site.name, op_type, domain, opset, sources(node))
+        return op
+
+    def _operation(
+        self, site: _Site, domain: str, opset: int, function: FunctionInfo | None
+    ) -> Operation:
+        operands = self._operands(site)
         if function:
             op = self._call(site, function, operands)
-        elif made := resolve(domain, op_type, opset):
+        elif not opset:
+            raise InvalidModelError(f"the model imports no opset of '{domain or 'ai.onnx'}'")
+        elif made := resolve(domain, text(site.proto.op_type), opset):
             op = self._known(site, made, operands)
             if opset < made.SINCE:
                 self._warn_newer(made, opset)
         else:
             op = self._custom(site, domain, opset, operands)
-        op.location = node_location(name, op_type, domain, opset, sources(node))
-        for output, result in zip(node.output, op.results, strict=False):
+        for output, result in zip(site.proto.output, op.results, strict=False):
             if output:
-                graph.scope.define(text(output), result, site.where)
+                site.graph.scope.define(text(output), result)
         return op
-
-    def _opset(self, domain: str, site: _Site, function: FunctionInfo | None) -> int:
-        version = self.opsets.get(domain)
-        if version is not None:
-            return version
-        if function is not None:
-            return function.version
-        raise InvalidModelError(
-            f"{site.where}: the model imports no opset of '{domain or 'ai.onnx'}'"
-        )
 
     def _warn_newer(self, made: type[OnnxOp], opset: int) -> None:
         domain = made.DOMAIN or "ai.onnx"
@@ -250,7 +257,7 @@ class BodyBuilder:
         for name in site.proto.input:
             value = site.graph.scope.find(name) if name else self.none.result
             if value is None:
-                raise InvalidModelError(f"{site.where} uses '{name}', which nothing defines")
+                raise InvalidModelError(f"it uses '{name}', which nothing defines")
             operands.append(value)
         return operands
 
@@ -259,18 +266,16 @@ class BodyBuilder:
         attributes = self._attributes(site, expected)
         for name in expected.required_attributes:
             if name not in attributes.values and name not in attributes.graphs:
-                raise InvalidModelError(f"{site.where} lacks the attribute '{name}'")
+                raise InvalidModelError(f"it lacks the attribute '{name}'")
         if made.OP_TYPE == "Constant" and (constant := self._constant(site, attributes)):
             return constant
-        self._complete(operands, expected, site.where)
+        self._complete(operands, expected)
         given, fixed = len(site.proto.output), expected.fixed_outputs
         if given > fixed and not expected.variadic_output:
-            raise InvalidModelError(
-                f"{site.where} has {given} outputs, at most {fixed} are allowed"
-            )
+            raise InvalidModelError(f"it has {given} outputs, at most {fixed} are allowed")
         return made.create(
             operands=operands,
-            result_types=site.result_types(fixed),
+            result_types=site.result_types(expected.required_outputs),
             properties=attributes.values,
             attributes=attributes.unchecked,
             regions=[
@@ -289,29 +294,28 @@ class BodyBuilder:
         try:
             return constant_node(attributes.values, self.context.attributes.pool, name)
         except ValueError as error:
-            raise InvalidModelError(f"{site.where}: {error}") from error
+            raise InvalidModelError(str(error)) from error
 
-    def _complete(self, operands: list[SSAValue], expected: Signature, where: str) -> None:
+    def _complete(self, operands: list[SSAValue], expected: Signature) -> None:
         """Checks the number of inputs and appends the absent ones."""
         given, fixed = len(operands), expected.fixed_inputs
         if given > fixed and not expected.variadic_input:
-            raise InvalidModelError(f"{where} has {given} inputs, at most {fixed} are allowed")
+            raise InvalidModelError(f"it has {given} inputs, at most {fixed} are allowed")
         operands.extend([self.none.result] * (fixed - given))
         for position, required in enumerate(expected.required):
             if required and operands[position] is self.none.result:
-                raise InvalidModelError(f"{where} lacks the input '{expected.inputs[position]}'")
+                raise InvalidModelError(f"it lacks the input '{expected.inputs[position]}'")
         if given < expected.min_inputs:
-            raise InvalidModelError(
-                f"{where} has {given} inputs, at least {expected.min_inputs} are needed"
-            )
+            least = expected.min_inputs
+            raise InvalidModelError(f"it has {given} inputs, at least {least} are needed")
 
     def _attributes(self, site: _Site, expected: Signature | None = None) -> _Attributes:
         """Reads a node's attributes; with a signature, names and kinds are checked."""
         result = _Attributes()
         for proto in site.proto.attribute:
             name, kind = text(proto.name), kind_of(proto)
-            where = f"{site.where}: attribute '{name}'"
-            if name in result.values or name in result.graphs:
+            where = f"attribute '{name}'"
+            if any(name in known for known in (result.values, result.unchecked, result.graphs)):
                 raise InvalidModelError(f"{where} is given twice")
             checked = expected is None or name in expected.kinds
             if not checked and not name.startswith("__"):
@@ -351,7 +355,7 @@ class BodyBuilder:
             properties["region_names"] = ArrayAttr(StringAttr(name) for name in attributes.graphs)
         return Custom.create(
             operands=operands,
-            result_types=site.result_types(0),
+            result_types=site.result_types(()),
             properties=properties,
             attributes=attributes.values,
             regions=[self._region(graph, site, key) for key, graph in attributes.graphs.items()],
@@ -360,39 +364,56 @@ class BodyBuilder:
     def _call(self, site: _Site, function: FunctionInfo, operands: list[SSAValue]) -> Operation:
         attributes = self._attributes(site)
         if attributes.graphs:
-            raise UnsupportedError(f"{site.where} passes a subgraph to a function")
+            raise UnsupportedError("it passes a subgraph to a function")
         for name in attributes.values.keys() - function.attributes:
-            raise InvalidModelError(f"{site.where}: the function has no attribute '{name}'")
+            raise InvalidModelError(f"the function has no attribute '{name}'")
         for kind, given, known in (
             ("inputs", len(operands), function.inputs),
             ("outputs", len(site.proto.output), function.outputs),
         ):
             if given > known:
-                raise InvalidModelError(f"{site.where} has {given} {kind}, the function {known}")
+                raise InvalidModelError(f"it has {given} {kind}, the function {known}")
         operands.extend([self.none.result] * (function.inputs - len(operands)))
         return Call.create(
             operands=operands,
-            result_types=site.result_types(function.outputs),
+            result_types=site.result_types([False] * function.outputs),
             properties={"callee": SymbolRefAttr(function.symbol)},
             attributes=attributes.values,
         )
 
     def _region(self, graph: onnx.GraphProto, site: _Site, key: str) -> Region:
-        where, depth = f"{site.where}.{key}", site.graph.depth + 1
+        where, depth = f"subgraph '{key}'", site.graph.depth + 1
         if depth > MAX_DEPTH:
             raise UnsupportedError(f"subgraphs are nested more than {MAX_DEPTH} deep")
         claimed = claimed_types(graph)
         names = [text(value.name) for value in graph.input]
-        block = Block(arg_types=[claimed.get(name, unknown) for name in names])
+        types = [claimed.get(name, unknown) for name in names]
+        if site.proto.op_type == "Loop":
+            types[:2] = _loop_counters(graph.input[:2])
+        block = Block(arg_types=types)
         scope = Scope(parent=site.graph.scope)
         for name, argument in zip(names, block.args, strict=True):
-            scope.define(name, argument, where)
+            scope.define(name, argument)
         # A subgraph's inputs are always passed, so defaults for them are never used.
         self.initializers(graph, block, scope, {}, skipped=names)
         self._nodes(graph.node, block, _Graph(scope, claimed, f"{site.name}/", depth))
         outputs = [text(value.name) for value in graph.output]
         block.add_op(Yield.create(operands=self.outputs(outputs, scope, where)))
         return Region(block)
+
+
+def _loop_counters(inputs: Sequence[onnx.ValueInfoProto]) -> list[Attribute]:
+    """Types of a loop body's counter and condition.
+
+    `Loop` itself makes their values, of the shape that the body declares, else as scalars.
+    """
+    types: list[Attribute] = []
+    for value, dtype in zip(inputs, (np.int64, np.bool_), strict=False):
+        kind = value.type
+        declared = kind.tensor_type.HasField("shape") and kind.tensor_type.elem_type
+        ranked = attribute_type(kind, f"value '{value.name}'") if declared else unknown
+        types.append(ranked if isinstance(ranked, TensorType) else tensor_type(dtype, []))
+    return types
 
 
 def claimed_types(graph: onnx.GraphProto | onnx.FunctionProto) -> dict[str, Attribute]:

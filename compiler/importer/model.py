@@ -89,7 +89,7 @@ def _main(source: ModelSource, builder: BodyBuilder, symbols: Symbols) -> FuncOp
     symbols.check_fixed()
     scope = Scope()
     for value, argument in zip(inputs, block.args, strict=True):
-        scope.define(text(value.name), argument, "the graph's input list")
+        scope.define(text(value.name), argument)
     builder.initializers(graph, block, scope, source.payloads)
     builder.nodes(graph.node, block, scope, claimed_types(graph))
     names = [text(value.name) for value in graph.output]

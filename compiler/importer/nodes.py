@@ -13,7 +13,7 @@ from onnx.defs import OpSchema
 
 from compiler.importer.names import text
 from dialects.onnx.ops import OnnxOp
-from runtime.errors import InvalidModelError, UnsupportedError
+from runtime.errors import InvalidModelError, Place, UnsupportedError
 
 MAX_DEPTH = 64
 """Subgraphs may be nested this deep."""
@@ -39,6 +39,7 @@ class Signature:
     min_inputs: int
     fixed_inputs: int
     variadic_input: bool
+    required_outputs: tuple[bool, ...]
     fixed_outputs: int
     variadic_output: bool
     kinds: dict[str, int]
@@ -62,6 +63,7 @@ def signature(made: type[OnnxOp]) -> Signature:
         min_inputs=schema.min_input,
         fixed_inputs=len(fixed_in),
         variadic_input=len(fixed_in) < len(schema.inputs),
+        required_outputs=tuple(formal.option != optional for formal in fixed_out),
         fixed_outputs=len(fixed_out),
         variadic_output=len(fixed_out) < len(schema.outputs),
         kinds=kinds,
@@ -105,7 +107,7 @@ def ordered(
     """The nodes with their positions, each after those that define what it uses.
 
     ONNX asks for that order; files that lack it are sorted. ``visible`` are the names defined
-    outside. Raises InvalidModelError for names that nothing defines and for cycles.
+    outside. Raises InvalidModelError for cycles.
     """
     needs = [used_names(node) for node in nodes]
     defined: set[str] = set()
@@ -115,21 +117,16 @@ def ordered(
             in_order = False
         defined.update(node.output)
     numbered = list(enumerate(nodes))
-    return numbered if in_order else _sorted(numbered, needs, visible)
+    return numbered if in_order else _sorted(numbered, needs)
 
 
 def _sorted(
-    numbered: list[tuple[int, onnx.NodeProto]], needs: list[set[str]], visible: Container[str]
+    numbered: list[tuple[int, onnx.NodeProto]], needs: list[set[str]]
 ) -> list[tuple[int, onnx.NodeProto]]:
     definers = {name: index for index, node in numbered for name in node.output if name}
     waiting: list[set[int]] = []
     users: dict[int, list[int]] = {}
-    for index, node in numbered:
-        for name in sorted(needs[index], key=str):
-            if name not in definers and name not in visible:
-                raise InvalidModelError(
-                    f"{describe(node, index)} uses '{name}', which nothing defines"
-                )
+    for index, _ in numbered:
         waiting.append({definers[name] for name in needs[index] if name in definers})
         for definer in waiting[index]:
             users.setdefault(definer, []).append(index)
@@ -143,13 +140,13 @@ def _sorted(
             if not waiting[user]:
                 heapq.heappush(ready, user)
     if len(result) < len(numbered):
-        raise InvalidModelError(_cycle(numbered, waiting, needs))
+        raise _cycle(numbered, waiting, needs)
     return result
 
 
 def _cycle(
     numbered: list[tuple[int, onnx.NodeProto]], waiting: list[set[int]], needs: list[set[str]]
-) -> str:
+) -> InvalidModelError:
     index = next(i for i, left in enumerate(waiting) if left)
     path: list[int] = []
     while index not in path:
@@ -157,18 +154,17 @@ def _cycle(
         index = min(waiting[index])
     path = path[path.index(index) :]
     value = next(name for name in numbered[index][1].output if name in needs[path[-1]])
-    names = " <- ".join(describe(numbered[i][1], i) for i in path[:5])
-    return f"the nodes depend on each other in a cycle through '{value}': {names}"
+    names = " <- ".join(f"'{node_name(numbered[i][1], i)}'" for i in path[:5])
+    node = numbered[index][1]
+    return InvalidModelError(
+        f"nodes depend on each other in a cycle through '{value}': {names}",
+        Place(node_name(node, index), text(node.op_type), text(node.domain)),
+    )
 
 
 def node_name(node: onnx.NodeProto, index: int, prefix: str = "") -> str:
     """The node's name, or `<op_type>_<index>` (after the enclosing node's name) without one."""
     return text(node.name) or f"{prefix}{text(node.op_type)}_{index}"
-
-
-def describe(node: onnx.NodeProto, index: int) -> str:
-    """The node in an error message."""
-    return f"node '{node_name(node, index)}' ({text(node.op_type)})"
 
 
 def sources(node: onnx.NodeProto) -> tuple[tuple[str, int], ...]:

@@ -79,16 +79,15 @@ def _map_file(path: Path) -> memoryview:
 def _parse_text(data: bytes, kind: str, label: str) -> onnx.ModelProto:
     from google.protobuf import json_format, text_format
 
+    errors = (json_format.ParseError, text_format.ParseError, onnx.parser.ParseError)
+    # onnx's own syntax is read in C++, where numbers out of range raise plain exceptions.
+    numbers = (UnicodeDecodeError, RuntimeError, ValueError, IndexError)
     try:
-        model = onnx.serialization.registry.get(kind).deserialize_proto(data, onnx.ModelProto())
-    except (
-        json_format.ParseError,
-        text_format.ParseError,
-        onnx.parser.ParseError,
-        UnicodeDecodeError,
-    ) as error:
+        if kind == "onnxtxt":
+            return onnx.parser.parse_model(data.decode())
+        return onnx.serialization.registry.get(kind).deserialize_proto(data, onnx.ModelProto())
+    except (*errors, *numbers) as error:
         raise InvalidModelError(f"{label}: {kind} syntax error: {error}") from error
-    return model
 
 
 def _parse_binary(data: memoryview, label: str, folder: Path | None) -> ModelSource:

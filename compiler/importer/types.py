@@ -162,6 +162,11 @@ def loose_type(proto: onnx.TypeProto, where: str) -> Attribute:
     return _type(proto, where, "", None, 0, 0)
 
 
+def attribute_type(proto: onnx.TypeProto, where: str) -> Attribute:
+    """A type that is an attribute; sizes are kept where all of a tensor's are known."""
+    return _type(proto, where, "", None, 0, 0)
+
+
 def _untyped(proto: onnx.TypeProto) -> bool:
     return proto.HasField("tensor_type") and not proto.tensor_type.elem_type
 
