@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from xdsl.ir import Attribute
 from compiler.codegen import compile_modules
 from compiler.llvm_text import kernel_modules
 from compiler.object_cache import ObjectCache
+from compiler.report import Report
 from compiler.target import Target
 from compiler.version import PRODUCER
+from dialects import llvm
 from dialects.hal import sizes_of
 from dialects.onnx.constants import array_of, pool_of
 from dialects.onnx.dims import symbols_of
@@ -32,19 +35,47 @@ from runtime.program import Program
 
 
 def link(
-    module: ModuleOp, ctx: Context, target: Target, cache: ObjectCache | None = None
+    module: ModuleOp,
+    ctx: Context,
+    target: Target,
+    cache: ObjectCache | None = None,
+    report: Report | None = None,
 ) -> Program:
     """Compiles the functions of a module on the `llvm` stage and makes a program of them.
+
+    ``report`` says what was done before; it is completed and kept in the manifest.
 
     Raises InternalError when the module has no host program, and InvalidModelError when its constants
     were elided from the text that it comes from.
     """
     if "hal.inputs" not in module.attributes:
         raise InternalError("the module has no host program", Place(stage="llvm"))
+    report = Report() if report is None else report
+    start = perf_counter()
     texts = kernel_modules(module, attributes=target.function_attributes)
     objects = compile_modules(texts, target, cache)
+    report.code_seconds = perf_counter() - start
     constants = _constants(module, ctx)
-    return Program(manifest(module, target, list(constants)), objects, constants)
+    report.object_bytes = sum(map(len, objects.values()))
+    report.constant_bytes = sum(array.nbytes for array in constants.values())
+    _count_kernels(module, report)
+    entries = manifest(module, target, list(constants))
+    entries["report"] = report.as_json()
+    return Program(entries, objects, constants)
+
+
+def _count_kernels(module: ModuleOp, report: Report) -> None:
+    """Counts the calls of the host program to functions of the module."""
+    functions = {
+        op.sym_name.data: op for op in module.ops if isinstance(op, llvm.FuncOp) and op.body.blocks
+    }
+    called = [
+        op.callee.string_value()
+        for op in functions["terrace_run"].walk()
+        if isinstance(op, llvm.CallOp) and op.callee is not None
+    ]
+    report.dispatches = sum(name in functions for name in called)
+    report.kernels = len(functions.keys() & set(called))
 
 
 def _constants(module: ModuleOp, ctx: Context) -> dict[str, np.ndarray]:
@@ -77,6 +108,7 @@ def manifest(module: ModuleOp, target: Target, constants: list[str]) -> dict[str
         "constants": constants,
         "arena_bytes": arena.value.data if isinstance(arena, IntegerAttr) else None,
         "messages": plain(attributes["hal.messages"]),
+        "dim_params": plain(attributes.get("onnx.dim_params", DictionaryAttr({}))),
         "metadata": _metadata(module),
     }
 

@@ -4,7 +4,8 @@ Entries are files named after a hash of everything that determines their content
 beside their place and moved there, so that nobody ever sees half of one, and carry a checksum, so
 that a damaged one counts as absent. Any number of processes may use a cache at the same time.
 
-``TERRACE_CACHE_DIR`` moves the cache, ``TERRACE_CACHE=0`` switches it off.
+``TERRACE_CACHE_DIR`` moves the cache, ``TERRACE_CACHE=0`` switches it off,
+``TERRACE_CACHE_LIMIT`` limits its size, in bytes (default 2 GiB).
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from runtime.errors import InputError
 
 DEFAULT_LIMIT_BYTES = 2 << 30
 _CHECKSUM_BYTES = 32
@@ -49,6 +52,13 @@ def default_directory() -> Path:
     return Path(base) / "terrace"
 
 
+def _limit_bytes() -> int:
+    chosen = os.environ.get("TERRACE_CACHE_LIMIT", "")
+    if chosen and not chosen.isdecimal():
+        raise InputError(f"TERRACE_CACHE_LIMIT is '{chosen}'", hint="give a number of bytes")
+    return int(chosen) if chosen else DEFAULT_LIMIT_BYTES
+
+
 class ObjectCache:
     """A directory of results. ``directory`` None: a cache that holds nothing.
 
@@ -65,11 +75,11 @@ class ObjectCache:
         """The user's cache, as the environment says."""
         if os.environ.get("TERRACE_CACHE", "") == "0":
             return ObjectCache(None)
-        return ObjectCache(default_directory())
+        return ObjectCache(default_directory(), _limit_bytes())
 
     def get(self, key: str) -> bytes | None:
         """The entry of a key, or None if there is none that is intact."""
-        path = self._path(key)
+        path = self.path(key)
         if path is None:
             return None
         try:
@@ -85,19 +95,42 @@ class ObjectCache:
 
     def put(self, key: str, payload: bytes) -> None:
         """Stores an entry. Warns if the directory cannot be written."""
-        path = self._path(key)
+        data = hashlib.sha256(payload).digest() + payload
+        self.write(key, len(data), lambda path: _write_atomically(path, data))
+
+    def write(
+        self, key: str, nbytes: int, writer: Callable[[Path], None], suffix: str = ""
+    ) -> bool:
+        """Stores an entry of about ``nbytes`` that ``writer`` writes, atomically, to a path.
+
+        Such an entry lies at ``path(key, suffix)`` and brings its own checksums. Warns if the
+        directory cannot be written; gives whether the entry is there now.
+        """
+        path = self.path(key, suffix)
         if path is None:
-            return
+            return False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_atomically(path, hashlib.sha256(payload).digest() + payload)
+            writer(path)
         except OSError as error:
             message = f"cannot write the cache {self.directory}: {error}"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
-            return
-        self._written_bytes += len(payload)
+            return False
+        self._written_bytes += nbytes
         if self._written_bytes > self.limit_bytes // 8 or self._prune_is_due():
             self.prune()
+        return True
+
+    def path(self, key: str, suffix: str = "") -> Path | None:
+        """Where an entry lies; None in a cache that holds nothing."""
+        return self.directory and self.directory / key[:2] / f"{key}{suffix}"
+
+    def size(self) -> tuple[int, int]:
+        """Number of entries, and their bytes."""
+        if self.directory is None:
+            return 0, 0
+        sizes = [size for _, size, _ in self._entries()]
+        return len(sizes), sum(sizes)
 
     def prune(self) -> None:
         """Deletes what exceeds the limit, least recently used first, and leftovers of killed
@@ -131,10 +164,6 @@ class ObjectCache:
         except OSError:
             last = 0.0
         return time.time() - last > _PRUNE_INTERVAL_SECONDS
-
-    def _path(self, key: str) -> Path | None:
-        return self.directory and self.directory / key[:2] / key
-
 
 def _write_atomically(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")

@@ -1,0 +1,179 @@
+"""`compile` and `lower`: a model goes in, a network or a module on some stage comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from compiler import stages
+from compiler.model_cache import ProgramCache, request_key
+from compiler.pipeline import Observer, Pipeline
+from compiler.report import Report
+from compiler.source import Model, Source
+from compiler.target import Target
+from runtime.errors import InputError, InvalidModelError
+from runtime.program import Program
+
+if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+
+    from compiler.lowered import Lowered
+    from runtime.network import Network
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to compile and how. ``passes`` None: the default pipeline of the target."""
+
+    source: Source
+    target: Target
+    dims: Mapping[str, int] = field(default_factory=dict)
+    passes: Pipeline | None = None
+
+    @staticmethod
+    def of(
+        model: Model | Source,
+        target: str | Target = "host",
+        dims: Mapping[str, int] | None = None,
+        passes: Pipeline | str | None = None,
+    ) -> Request:
+        """A request from arguments as users give them. Raises InputError and UnsupportedError."""
+        return Request(
+            model if isinstance(model, Source) else Source.of(model),
+            find_target(target),
+            _checked_dims(dims or {}),
+            Pipeline(passes) if isinstance(passes, str) else passes,
+        )
+
+
+@dataclass(frozen=True)
+class Built:
+    """A program, what was done for it, and whether it was found in the cache."""
+
+    program: Program
+    report: Report
+    cached: bool
+
+
+def compile(
+    model: Model,
+    *,
+    target: str | Target = "host",
+    dims: Mapping[str, int] | None = None,
+    device: str = "cpu",
+    passes: Pipeline | str | None = None,
+    cache: bool = True,
+) -> Network:
+    """Compiles a model and loads it on a device.
+
+    ``model`` is a path (`.onnx`, `.onnxtxt`, `.json`, or the `.mlir` text of any stage), the bytes
+    of a model, or a `ModelProto`. ``dims`` fixes symbolic sizes of the inputs by name. ``target``
+    is a CPU ("host", "haswell", "cpu@triple") and ``device`` a URI such as ``cpu:threads=2``.
+    ``passes`` runs in place of the default pipeline; what it leaves undone the default passes of
+    the stages below do. With ``cache`` a program compiled before is found again on disk.
+
+    Raises:
+        InvalidModelError: the model is broken.
+        UnsupportedError: it needs something that is not implemented; all such nodes are listed.
+        InputError: ``dims``, ``passes`` or ``target`` do not fit.
+        DeviceError: no such device, or it cannot run code for that target.
+    """
+    from runtime.network import Network
+
+    return Network(build(Request.of(model, target, dims, passes), cache).program, device)
+
+
+def lower(
+    model: Model,
+    to: str = "onnx",
+    *,
+    target: str | Target = "host",
+    dims: Mapping[str, int] | None = None,
+    passes: Pipeline | str | None = None,
+) -> Lowered:
+    """Lowers a model to a stage: "onnx", "krnl", "affine" or "llvm"; the rest is as in `compile`.
+
+    Given ``passes`` run first; the default passes do what is left up to the stage.
+    """
+    return lower_request(Request.of(model, target, dims, passes), to)
+
+
+def build(request: Request, cache: bool = True, observers: Sequence[Observer] = ()) -> Built:
+    """The program that a request asks for, from the cache if it is there."""
+    key = request_key(request) if cache and not observers else None
+    programs = ProgramCache.default()
+    path = request.source.path
+    folder = None if path is None else path.resolve().parent
+    program = None if key is None else programs.find(key, folder)
+    if program is not None:
+        return Built(program, Report.from_json(program.manifest["report"]), True)
+    low = lower_request(request, "llvm", observers)
+    program = low.program()
+    if key is not None and low.files is not None:
+        programs.keep(key, program, folder, low.files)
+    return Built(program, low.report, False)
+
+
+def lower_request(
+    request: Request, to: str, observers: Sequence[Observer] = ()
+) -> Lowered:
+    """Reads and lowers a model; ``observers`` see the module after each pass."""
+    stages.index_of(to)
+    low = read(request)
+    if request.passes is not None:
+        low.run(request.passes, observers)
+    low.advance(to, observers)
+    return low
+
+
+def read(request: Request) -> Lowered:
+    """The model as a module, as it stands in the file."""
+    from compiler.ir_text import new_context, parse_module
+    from compiler.lowered import Lowered
+
+    start = perf_counter()
+    source, ctx = request.source, new_context()
+    files: tuple[str, ...] | None = ()
+    if source.text is not None:
+        if request.dims:
+            raise InputError(
+                "sizes of a module's text cannot be fixed", hint="edit its types, or start from ONNX"
+            )
+        module = parse_module(source.text, ctx, source.label)
+    else:
+        from compiler.importer import import_model
+
+        model = source.path or source.data or source.proto
+        if model is None:
+            raise InvalidModelError("the data is empty")
+        module = import_model(model, ctx, dims=request.dims)
+        files = external_files(module)
+    report = Report(import_seconds=perf_counter() - start)
+    report.nodes = sum(op.name.startswith("onnx.") for op in module.walk())
+    return Lowered(module, ctx, request.target, report, files)
+
+
+def external_files(module: ModuleOp) -> tuple[str, ...] | None:
+    """The files beside a model, relative to its folder, that hold its weights."""
+    from xdsl.dialects.builtin import ArrayAttr
+
+    named = module.attributes.get("onnx.external_data")
+    if named is None:
+        return ()
+    return tuple(entry.data for entry in named) if isinstance(named, ArrayAttr) else None
+
+
+def find_target(target: str | Target) -> Target:
+    """A target from what users give. Raises UnsupportedError for an unknown one."""
+    if isinstance(target, Target):
+        return target
+    return Target.host() if target in ("host", "cpu", "native") else Target.named(target)
+
+
+def _checked_dims(dims: Mapping[str, int]) -> dict[str, int]:
+    for name, size in dims.items():
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise InputError(f"size '{name}' is fixed to {size!r}", hint="give a number >= 0")
+    return dict(dims)
