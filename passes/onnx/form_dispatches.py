@@ -43,6 +43,9 @@ from passes.lower.onnx_to_krnl.registry import (
 from passes.lower.onnx_to_krnl.views import is_view
 from passes.onnx.outline import Outliner
 
+CONTRACTIONS = frozenset({"Conv", "MatMul", "Gemm", "ConvTranspose"})
+"""Roots that compute vectors of columns: behind them, columns must stay neighbours in memory."""
+
 COSTLY = frozenset(
     [
         "Exp",
@@ -290,6 +293,8 @@ class Grouping:
             or len(list(operand.uses)) != 1
         ):
             return False
+        if not _keeps_neighbours(op, group.root):
+            return False
         path = group.paths[operand]
         for other in op.operands:
             inside = isinstance(other.owner, Operation) and self.group_of.get(other.owner) is group
@@ -342,3 +347,17 @@ class Grouping:
     def order(self) -> list[Group]:
         """Groups so that producers stand before users, otherwise as the model has them."""
         return list(nx.lexicographical_topological_sort(self.graph, key=lambda g: g.number))
+
+
+def _keeps_neighbours(op: OnnxOp, root: OnnxOp) -> bool:
+    """Whether a map behind a contraction leaves the innermost axis of its buffer innermost."""
+    if root.OP_TYPE not in CONTRACTIONS:
+        return True
+    before, after = layout_of(op.operands[0].type), layout_of(op.results[0].type)
+    rank = len(dims_of(op.results[0].type) or ())
+    if op.OP_TYPE == "Identity":
+        return (before or (rank - 1,))[-1] == (after or (rank - 1,))[-1]
+    if op.OP_TYPE == "Transpose":
+        perm = op.get("perm") or tuple(range(rank - 1, -1, -1))
+        return perm[(after or (rank - 1,))[-1]] == (before or (rank - 1,))[-1]
+    return True
