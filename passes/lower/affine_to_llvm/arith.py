@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import cast
 
-from xdsl.dialects import arith, math
+from xdsl.dialects import math
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     IndexType,
@@ -22,7 +22,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from dialects import llvm
+from dialects import arith, llvm
 from passes.lower.affine_to_llvm.builder import (
     FAST_NONE,
     NO_OVERFLOW_FLAGS,
@@ -66,6 +66,7 @@ _FLOAT: dict[type[Operation], type[Operation]] = {
     arith.SubfOp: llvm.FSubOp,
     arith.MulfOp: llvm.FMulOp,
     arith.DivfOp: llvm.FDivOp,
+    arith.RemFOp: llvm.FRemOp,
     arith.NegfOp: llvm.FNegOp,
     arith.MaximumfOp: llvm.MaximumOp,
     arith.MinimumfOp: llvm.MinimumOp,
@@ -185,10 +186,11 @@ def lower_bitcast(low: FunctionLowering, op: arith.BitcastOp) -> None:
     low.values[op.result] = value if same else low.builder.value(llvm.BitcastOp, (value,), kind)
 
 
-@rule(arith.IndexCastOp)
-def lower_index_cast(low: FunctionLowering, op: arith.IndexCastOp) -> None:
+@rule(arith.IndexCastOp, arith.IndexCastUIOp)
+def lower_index_cast(low: FunctionLowering, op: arith.IndexCastOp | arith.IndexCastUIOp) -> None:
     (value,) = low.operands(op)
-    low.values[op.result] = resize(low.builder, value, llvm_type(op.result.type), llvm.SExtOp)
+    extension = llvm.SExtOp if op.name == "arith.index_cast" else llvm.ZExtOp
+    low.values[op.result] = resize(low.builder, value, llvm_type(op.result.type), extension)
 
 
 def resize(

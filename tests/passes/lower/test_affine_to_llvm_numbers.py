@@ -125,6 +125,7 @@ FLOAT_OPS = {
     "subf": np.subtract,
     "mulf": np.multiply,
     "divf": np.divide,
+    "remf": np.fmod,
     "maximumf": np.maximum,
     "minimumf": np.minimum,
     "maxnumf": np.fmax,

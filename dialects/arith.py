@@ -1,0 +1,297 @@
+"""The `arith` dialect: xDSL's operations plus those that kernels need and it lacks.
+
+Import every operation from here. `arith.select` replaces xDSL's, which takes no vector of
+conditions; `arith.remf` and `arith.index_castui` are added.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from xdsl.dialects.arith import (
+    CMPF_COMPARISON_OPERATIONS,
+    CMPI_COMPARISON_OPERATIONS,
+    AddfOp,
+    AddiOp,
+    AddUIExtendedOp,
+    AndIOp,
+    ArithConstantMaterializationInterface,
+    BitcastOp,
+    CeilDivSIOp,
+    CeilDivUIOp,
+    CmpfOp,
+    CmpiOp,
+    ConstantOp,
+    DivfOp,
+    DivSIOp,
+    DivUIOp,
+    ExtFOp,
+    ExtSIOp,
+    ExtUIOp,
+    FastMathFlag,
+    FastMathFlagsAttr,
+    FloorDivSIOp,
+    FPToSIOp,
+    FPToUIOp,
+    IndexCastOp,
+    IntegerOverflowAttr,
+    IntegerOverflowFlag,
+    MaximumfOp,
+    MaxnumfOp,
+    MaxSIOp,
+    MaxUIOp,
+    MinimumfOp,
+    MinnumfOp,
+    MinSIOp,
+    MinUIOp,
+    MulfOp,
+    MuliOp,
+    MulSIExtendedOp,
+    MulUIExtendedOp,
+    NegfOp,
+    OrIOp,
+    RemSIOp,
+    RemUIOp,
+    ShLIOp,
+    ShRSIOp,
+    ShRUIOp,
+    SIToFPOp,
+    SubfOp,
+    SubiOp,
+    TruncFOp,
+    TruncIOp,
+    UIToFPOp,
+    XOrIOp,
+)
+from xdsl.dialects.builtin import (
+    AnyFloatConstr,
+    IndexTypeConstr,
+    SignlessIntegerConstraint,
+    VectorType,
+    i1,
+)
+from xdsl.ir import Dialect, Operation, SSAValue
+from xdsl.irdl import (
+    AnyAttr,
+    EqAttrConstraint,
+    IRDLOperation,
+    VarConstraint,
+    irdl_op_definition,
+    operand_def,
+    prop_def,
+    result_def,
+    traits_def,
+)
+from xdsl.parser import Parser
+from xdsl.printer import Printer
+from xdsl.traits import Pure
+
+_INDEX_LIKE = (
+    SignlessIntegerConstraint
+    | IndexTypeConstr
+    | VectorType.constr(SignlessIntegerConstraint)
+    | VectorType.constr(IndexTypeConstr)
+)
+_FLOAT_LIKE = AnyFloatConstr | VectorType.constr(AnyFloatConstr)
+
+
+@irdl_op_definition
+class SelectOp(IRDLOperation):
+    """`cond ? lhs : rhs`, lane by lane if the condition is a vector."""
+
+    name = "arith.select"
+
+    T: ClassVar = VarConstraint("T", AnyAttr())
+
+    cond = operand_def(EqAttrConstraint(i1) | VectorType.constr(i1))
+    lhs = operand_def(T)
+    rhs = operand_def(T)
+    result = result_def(T)
+
+    traits = traits_def(Pure())
+
+    def __init__(
+        self, cond: Operation | SSAValue, lhs: Operation | SSAValue, rhs: Operation | SSAValue
+    ) -> None:
+        super().__init__(operands=[cond, lhs, rhs], result_types=[SSAValue.get(lhs).type])
+
+    def print(self, printer: Printer) -> None:
+        printer.print_string(" ")
+        printer.print_list(self.operands, printer.print_ssa_value)
+        printer.print_op_attributes(self.attributes)
+        printer.print_string(" : ")
+        if self.cond.type != i1:
+            printer.print_attribute(self.cond.type)
+            printer.print_string(", ")
+        printer.print_attribute(self.result.type)
+
+    @classmethod
+    def parse(cls, parser: Parser) -> SelectOp:
+        cond = parser.parse_unresolved_operand()
+        parser.parse_punctuation(",")
+        lhs = parser.parse_unresolved_operand()
+        parser.parse_punctuation(",")
+        rhs = parser.parse_unresolved_operand()
+        attributes = parser.parse_optional_attr_dict()
+        parser.parse_punctuation(":")
+        kinds = [parser.parse_type()]
+        if parser.parse_optional_punctuation(","):
+            kinds.append(parser.parse_type())
+        condition = kinds[0] if len(kinds) == 2 else i1
+        return cls.create(
+            operands=parser.resolve_operands(
+                [cond, lhs, rhs], [condition, kinds[-1], kinds[-1]], parser.pos
+            ),
+            result_types=[kinds[-1]],
+            attributes=attributes,
+        )
+
+
+@irdl_op_definition
+class RemFOp(IRDLOperation):
+    """C's `fmod`: the remainder of a truncated division, with the sign of the dividend."""
+
+    name = "arith.remf"
+
+    T: ClassVar = VarConstraint("T", _FLOAT_LIKE)
+
+    lhs = operand_def(T)
+    rhs = operand_def(T)
+    result = result_def(T)
+    fastmath = prop_def(FastMathFlagsAttr, default_value=FastMathFlagsAttr("none"))
+
+    traits = traits_def(Pure())
+    assembly_format = "$lhs `,` $rhs (`fastmath` `` $fastmath^)? attr-dict `:` type($result)"
+
+
+@irdl_op_definition
+class IndexCastUIOp(IRDLOperation):
+    """Between `index` and an integer type, extending with zeros or truncating."""
+
+    name = "arith.index_castui"
+
+    input = operand_def(_INDEX_LIKE)
+    result = result_def(_INDEX_LIKE)
+
+    traits = traits_def(Pure())
+    assembly_format = "$input attr-dict `:` type($input) `to` type($result)"
+
+
+Arith = Dialect(
+    "arith",
+    [
+        AddUIExtendedOp,
+        AddfOp,
+        AddiOp,
+        AndIOp,
+        BitcastOp,
+        CeilDivSIOp,
+        CeilDivUIOp,
+        CmpfOp,
+        CmpiOp,
+        ConstantOp,
+        DivSIOp,
+        DivUIOp,
+        DivfOp,
+        ExtFOp,
+        ExtSIOp,
+        ExtUIOp,
+        FPToSIOp,
+        FPToUIOp,
+        FloorDivSIOp,
+        IndexCastOp,
+        IndexCastUIOp,
+        MaxSIOp,
+        MaxUIOp,
+        MaximumfOp,
+        MaxnumfOp,
+        MinSIOp,
+        MinUIOp,
+        MinimumfOp,
+        MinnumfOp,
+        MulSIExtendedOp,
+        MulUIExtendedOp,
+        MulfOp,
+        MuliOp,
+        NegfOp,
+        OrIOp,
+        RemFOp,
+        RemSIOp,
+        RemUIOp,
+        SIToFPOp,
+        SelectOp,
+        ShLIOp,
+        ShRSIOp,
+        ShRUIOp,
+        SubfOp,
+        SubiOp,
+        TruncFOp,
+        TruncIOp,
+        UIToFPOp,
+        XOrIOp,
+    ],
+    [
+        FastMathFlagsAttr,
+        IntegerOverflowAttr,
+    ],
+    [ArithConstantMaterializationInterface()],
+)
+
+__all__ = [
+    "CMPF_COMPARISON_OPERATIONS",
+    "CMPI_COMPARISON_OPERATIONS",
+    "AddUIExtendedOp",
+    "AddfOp",
+    "AddiOp",
+    "AndIOp",
+    "Arith",
+    "BitcastOp",
+    "CeilDivSIOp",
+    "CeilDivUIOp",
+    "CmpfOp",
+    "CmpiOp",
+    "ConstantOp",
+    "DivSIOp",
+    "DivUIOp",
+    "DivfOp",
+    "ExtFOp",
+    "ExtSIOp",
+    "ExtUIOp",
+    "FPToSIOp",
+    "FPToUIOp",
+    "FastMathFlag",
+    "FastMathFlagsAttr",
+    "FloorDivSIOp",
+    "IndexCastOp",
+    "IndexCastUIOp",
+    "IntegerOverflowAttr",
+    "IntegerOverflowFlag",
+    "MaxSIOp",
+    "MaxUIOp",
+    "MaximumfOp",
+    "MaxnumfOp",
+    "MinSIOp",
+    "MinUIOp",
+    "MinimumfOp",
+    "MinnumfOp",
+    "MulSIExtendedOp",
+    "MulUIExtendedOp",
+    "MulfOp",
+    "MuliOp",
+    "NegfOp",
+    "OrIOp",
+    "RemFOp",
+    "RemSIOp",
+    "RemUIOp",
+    "SIToFPOp",
+    "SelectOp",
+    "ShLIOp",
+    "ShRSIOp",
+    "ShRUIOp",
+    "SubfOp",
+    "SubiOp",
+    "TruncFOp",
+    "TruncIOp",
+    "UIToFPOp",
+    "XOrIOp",
+]
