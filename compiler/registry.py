@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from xdsl.passes import ModulePass
 
 PASSES = {
+    "expand-math": "passes.affine.expand_math:ExpandMath",
     "hal-plan-memory": "passes.hal.plan_memory:PlanMemory",
     "krnl-schedule": "passes.krnl.schedule:ScheduleKrnl",
     "lower-affine": "passes.lower.krnl_to_affine:KrnlToAffine",
     "lower-krnl": "passes.lower.onnx_to_krnl:OnnxToKrnl",
     "lower-llvm": "passes.lower.affine_to_llvm:AffineToLLVM",
     "onnx-assign-layouts": "passes.onnx.assign_layouts:AssignLayouts",
+    "onnx-check-indices": "passes.onnx.check_indices:CheckIndices",
     "onnx-bind-parameters": "passes.onnx.bind_parameters:BindParameters",
     "onnx-expand-functions": "passes.onnx.expand_functions:ExpandFunctions",
     "onnx-fold": "passes.onnx.fold_constants:FoldConstants",

@@ -41,6 +41,7 @@ STAGES = (
         "krnl",
         lambda target: (
             "onnx-legalize",
+            "onnx-check-indices",
             "onnx-bind-parameters",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}}}",
             "onnx-form-dispatches",
