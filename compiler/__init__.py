@@ -2,7 +2,7 @@
 
     session = compiler.InferenceSession("model.onnx")        # ONNX Runtime's constructor and run()
     net = compiler.compile("model.onnx", dims={"batch": 8})  # a runtime.Network
-    low = compiler.lower("model.onnx", to="affine")          # low.module, low.as_text(), low.compile()
+    low = compiler.lower("model.onnx", to="affine")          # low.module, low.as_text()
 
 `importer` reads ONNX, `stages` says which passes take a model from one stage to the next,
 `pipeline` runs them, `linking` and `codegen` make native code, `model_cache` finds a finished

@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What to compile and how. ``passes`` None: the default pipeline of the target."""
+    """What to compile and how.
+
+    ``dims`` fixes symbolic sizes by name, ``shapes`` the shapes of inputs by name. ``passes`` None
+    is the default pipeline of the target.
+    """
 
     source: Source
     target: Target
     dims: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     passes: Pipeline | None = None
 
     @staticmethod
@@ -44,7 +49,7 @@ class Request:
             model if isinstance(model, Source) else Source.of(model),
             find_target(target),
             _checked_dims(dims or {}),
-            Pipeline(passes) if isinstance(passes, str) else passes,
+            passes=Pipeline(passes) if isinstance(passes, str) else passes,
         )
 
 
@@ -116,9 +121,7 @@ def build(request: Request, cache: bool = True, observers: Sequence[Observer] = 
     return Built(program, low.report, False)
 
 
-def lower_request(
-    request: Request, to: str, observers: Sequence[Observer] = ()
-) -> Lowered:
+def lower_request(request: Request, to: str, observers: Sequence[Observer] = ()) -> Lowered:
     """Reads and lowers a model; ``observers`` see the module after each pass."""
     stages.index_of(to)
     low = read(request)
@@ -139,7 +142,8 @@ def read(request: Request) -> Lowered:
     if source.text is not None:
         if request.dims:
             raise InputError(
-                "sizes of a module's text cannot be fixed", hint="edit its types, or start from ONNX"
+                "sizes of a module's text cannot be fixed",
+                hint="edit its types, or start from ONNX",
             )
         module = parse_module(source.text, ctx, source.label)
     else:
@@ -150,9 +154,33 @@ def read(request: Request) -> Lowered:
             raise InvalidModelError("the data is empty")
         module = import_model(model, ctx, dims=request.dims)
         files = external_files(module)
+    fix_shapes(module, request.shapes)
     report = Report(import_seconds=perf_counter() - start)
     report.nodes = sum(op.name.startswith("onnx.") for op in module.walk())
     return Lowered(module, ctx, request.target, report, files)
+
+
+def fix_shapes(module: ModuleOp, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Gives the inputs of an imported model static types. Raises InputError where they disagree."""
+    if not shapes:
+        return
+    from xdsl.dialects.builtin import StringAttr
+    from xdsl.dialects.func import FuncOp
+
+    from dialects.onnx.types import dims_of, element_type_of, tensor_type
+
+    main = next(op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main")
+    for argument, entry in zip(main.body.block.args, main.arg_attrs or (), strict=True):
+        name = entry.data["onnx.name"]
+        assert isinstance(name, StringAttr)
+        shape, dims = shapes[name.data], dims_of(argument.type)
+        fits = dims is None or (
+            len(dims) == len(shape)
+            and all(d == n for d, n in zip(dims, shape, strict=True) if isinstance(d, int))
+        )
+        if not fits:
+            raise InputError(f"input '{name.data}' has shape {list(shape)}, expected {dims}")
+        argument._type = tensor_type(element_type_of(argument.type), shape)
 
 
 def external_files(module: ModuleOp) -> tuple[str, ...] | None:

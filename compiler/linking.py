@@ -1,4 +1,4 @@
-"""From the `llvm` stage to a program: object code, constants and manifest in one `runtime.Program`."""
+"""From the `llvm` stage to a program: object code, constants and manifest in one `Program`."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def link(
 
     ``report`` says what was done before; it is completed and kept in the manifest.
 
-    Raises InternalError when the module has no host program, and InvalidModelError when its constants
-    were elided from the text that it comes from.
+    Raises InternalError when the module has no host program, and InvalidModelError when its
+    constants were elided from the text that it comes from.
     """
     if "hal.inputs" not in module.attributes:
         raise InternalError("the module has no host program", Place(stage="llvm"))
@@ -109,7 +109,7 @@ def manifest(module: ModuleOp, target: Target, constants: list[str]) -> dict[str
         "arena_bytes": arena.value.data if isinstance(arena, IntegerAttr) else None,
         "messages": plain(attributes["hal.messages"]),
         "dim_params": plain(attributes.get("onnx.dim_params", DictionaryAttr({}))),
-        "metadata": _metadata(module),
+        "metadata": metadata_entries(module),
     }
 
 
@@ -143,9 +143,23 @@ def _input_symbols(entries: Attribute) -> set[str]:
     }
 
 
-def _metadata(module: ModuleOp) -> dict[str, Any]:
+_METADATA = {
+    "producer_name": "producer_name",
+    "producer_version": "producer_version",
+    "graph_name": "graph_name",
+    "domain": "domain",
+    "doc_string": "description",
+    "graph_doc_string": "graph_description",
+    "model_version": "version",
+    "custom": "custom",
+}
+
+
+def metadata_entries(module: ModuleOp) -> dict[str, Any]:
+    """What the model says about itself, in the manifest's words."""
     found = module.attributes.get("onnx.metadata")
-    return plain(found) if found is not None else {}
+    entries = plain(found) if found is not None else {}
+    return {_METADATA[key]: value for key, value in entries.items()}
 
 
 def plain(attribute: Attribute) -> Any:

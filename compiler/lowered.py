@@ -58,9 +58,7 @@ class Lowered:
     def run(self, pipeline: Pipeline | str, observers: Sequence[Observer] = ()) -> None:
         """Runs passes on the module in place. Raises what the passes raise."""
         pipeline = Pipeline(pipeline) if isinstance(pipeline, str) else pipeline
-        run_passes(
-            self.module, self.ctx, pipeline.passes(), self.report, self.stage, observers
-        )
+        run_passes(self.module, self.ctx, pipeline.passes(), self.report, self.stage, observers)
 
     def advance(self, to: str, observers: Sequence[Observer] = ()) -> None:
         """Runs the default passes from the module's stage to another, in place.

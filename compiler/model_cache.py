@@ -75,9 +75,7 @@ class ProgramCache:
             os.utime(path)
         return program
 
-    def keep(
-        self, key: str, program: Program, folder: Path | None, files: Sequence[str]
-    ) -> None:
+    def keep(self, key: str, program: Program, folder: Path | None, files: Sequence[str]) -> None:
         """Stores a program that was made from a model and ``files`` in the model's ``folder``."""
         nbytes = sum(array.nbytes for array in program.constants.values())
         nbytes += sum(map(len, program.objects.values()))
@@ -99,7 +97,7 @@ def request_key(request: Request) -> str | None:
         return None
     default = ",".join(stages.default_passes(request.target))
     passes = "" if request.passes is None else request.passes.text
-    dims = json.dumps(request.dims, sort_keys=True)
+    dims = json.dumps([request.dims, request.shapes], sort_keys=True)
     return content_key(
         "program", *source, dims, repr(request.target), passes, default, compiler_identity()
     )

@@ -165,6 +165,7 @@ class ObjectCache:
             last = 0.0
         return time.time() - last > _PRUNE_INTERVAL_SECONDS
 
+
 def _write_atomically(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
