@@ -37,7 +37,6 @@ import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
     ArrayAttr,
-    FunctionType,
     IntegerType,
     ModuleOp,
     StringAttr,
@@ -61,7 +60,7 @@ from dialects.onnx.shape import (
 from dialects.onnx.shape.contents import objects
 from dialects.onnx.shape.helpers import must_be_equal
 from dialects.onnx.types import dims_of, dtype_of, is_none, tensor_type
-from passes.onnx.dead import erase_dead, replace_value
+from passes.onnx.editing import erase_dead, replace_value, update_function_type
 from runtime.errors import InvalidModelError
 
 CONTENT = "onnx.content"
@@ -151,10 +150,7 @@ class Inference:
         self._write_constants(function)
         erase_dead(block)
         self._write_symbols(function)
-        function.function_type = FunctionType.from_lists(
-            [argument.type for argument in block.args],
-            [operand.type for operand in _last(block).operands],
-        )
+        update_function_type(function)
         self._write_assumptions(function, arguments)
 
     # What shape rules ask.

@@ -28,7 +28,7 @@ from dialects.onnx.dims import (
     product,
     sign,
 )
-from dialects.onnx.shape.helpers import normalize_axis
+from dialects.onnx.shape.helpers import normalize_axis, slice_of
 from dialects.onnx.shape.movement import slice_arguments
 from dialects.onnx.shape.node import CONTENT_ELEMENTS, NodeShapes, propagate
 from dialects.onnx.shape.ratio import Ratio, ceil, divide, floor, multiply, truncate
@@ -212,9 +212,7 @@ def slice_(s: NodeShapes) -> np.ndarray | None:
         if numbers is None:
             return None
         start, end, step = numbers
-        # An end below -size means "before the first", which Python says with None.
-        before_first = step < 0 and end < -content.shape[axis]
-        index[axis] = slice(start, None if before_first else end, step)
+        index[axis] = slice_of(start, end, step, content.shape[axis])
     return content[tuple(index)]
 
 

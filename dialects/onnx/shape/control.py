@@ -8,7 +8,7 @@ import numpy as np
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute, Region
 
-from dialects.onnx.dims import Dim, symbols_of
+from dialects.onnx.dims import Dim, maximum, symbols_of
 from dialects.onnx.shape.contents import Equality
 from dialects.onnx.shape.helpers import normalize_axis
 from dialects.onnx.shape.node import NodeShapes, infer
@@ -109,7 +109,9 @@ def loop(s: NodeShapes) -> list[Attribute]:
     changing: set[Dim] = set()
     while True:
         kinds = [tensor_type(i64, ()), tensor_type(i1, ()), *carried]
-        given = s.scope.infer_region(body, kinds, [None] * len(kinds))
+        # Whatever the condition is, it holds where the body runs.
+        known = [None, np.array(True), *[None] * len(carried)]
+        given = s.scope.infer_region(body, kinds, known)
         pairs = zip(carried, given[1:], strict=False)
         widened = [_widen(s, old, new, changing) for old, new in pairs]
         if widened == carried:
@@ -154,7 +156,8 @@ def trip_count(s: NodeShapes) -> Dim | None:
     goes_on = s.scope.content(kept.operands[0])
     passes_on = kept.operands[0] is block.args[1]
     always = passes_on or _is_true(goes_on)
-    return counts[0] if counts is not None and _is_true(condition) and always else None
+    known = counts is not None and _is_true(condition) and always
+    return maximum(counts[0], 0) if known and counts else None
 
 
 def _is_true(content: np.ndarray | None) -> bool:

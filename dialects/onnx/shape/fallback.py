@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import onnx
 from onnx import NodeProto, TypeProto, helper, numpy_helper
@@ -26,16 +24,19 @@ from dialects.onnx.types import (
 )
 
 
-def node_proto(op: OnnxOp, names: Sequence[str] | None = None) -> NodeProto | None:
+def node_proto(op: OnnxOp) -> NodeProto | None:
     """The operation as an ONNX node with inputs `i0`, `i1`, ... and outputs `o0`, ...
 
-    None when it has subgraphs or attributes without an ONNX form.
+    Absent inputs at the end are left out. None when it has subgraphs or attributes without an
+    ONNX form.
     """
     if any(region.blocks for region in op.regions):
         return None
-    inputs = names or ["" if is_none(v) else f"i{k}" for k, v in enumerate(op.operands)]
+    inputs = ["" if is_none(v) else f"i{k}" for k, v in enumerate(op.operands)]
+    while inputs and not inputs[-1]:
+        inputs.pop()
     outputs = ["" if is_none(v) else f"o{k}" for k, v in enumerate(op.results)]
-    node = helper.make_node(op.OP_TYPE, list(inputs), outputs, domain=op.DOMAIN)
+    node = helper.make_node(op.OP_TYPE, inputs, outputs, domain=op.DOMAIN)
     for name, attribute in op.properties.items():
         value = _attribute_value(attribute)
         if value is None:
@@ -110,7 +111,7 @@ def infer_by_onnx(s: NodeShapes) -> list[Attribute]:
         return [unknown] * len(op.results)
     known = {
         name: type_proto(operand.type)
-        for name, operand in zip(node.input, op.operands, strict=True)
+        for name, operand in zip(node.input, op.operands, strict=False)
         if name and operand.type != unknown
     }
     data = {

@@ -240,18 +240,17 @@ def clamp(value: Dim, low: Dim, high: Dim) -> Dim:
 def _from_end(index: Dim, dim: Dim, low: Dim, high: Dim) -> Dim:
     """A Slice bound, negative ones counted from the end, clamped to [low, high]; low is 0 or -1."""
     if isinstance(index, int) and abs(index) >= INFINITE_INDEX:
-        return high if index > 0 else low
+        return high if index > 0 else minimum(low, high)
     least, most = bounds(index)
     if least is not None and least >= 0:
         return clamp(index, low, high)
     if most is not None and most < 0:
         return clamp(index + dim, low, high)
     # The sign is known at run time only: the sum of both cases, each 0 where the other holds.
-    natural = minimum(maximum(index, 0), high)
-    negative = clamp(minimum(index, 0) + dim, low, high)
-    at_zero = clamp(dim, low, high)
     is_natural = minimum(maximum(index + 1, 0), 1)
-    return natural + negative - at_zero * is_natural
+    natural = minimum(maximum(index, 0), high) - minimum(0, high) * (1 - is_natural)
+    negative = clamp(minimum(index, 0) + dim, low, high) - clamp(dim, low, high) * is_natural
+    return natural + negative
 
 
 def slice_bounds(start: Dim, end: Dim, step: int, dim: Dim) -> tuple[Dim, Dim]:
@@ -265,6 +264,14 @@ def slice_bounds(start: Dim, end: Dim, step: int, dim: Dim) -> tuple[Dim, Dim]:
     first = _from_end(start, dim, 0, dim - 1)
     last = _from_end(end, dim, -1, dim - 1)
     return first, maximum(ceildiv(first - last, -step), 0)
+
+
+def slice_of(start: int, end: int, step: int, dim: int) -> slice:
+    """The Python slice that takes what a Slice takes; they differ in bounds beyond the first."""
+    first, count = slice_bounds(start, end, step, dim)
+    assert isinstance(first, int) and isinstance(count, int)
+    stop = first + count * step
+    return slice(first, None if stop < 0 else stop, step) if count else slice(0)
 
 
 def concat_dims(

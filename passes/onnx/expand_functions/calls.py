@@ -12,7 +12,7 @@ from dialects.onnx.constants import ConstantPool, constant_node
 from dialects.onnx.locations import node_of, place_of
 from dialects.onnx.ops import Call, Custom, OnnxOp
 from dialects.onnx.types import AttributeRefAttr
-from passes.onnx.dead import replace_value
+from passes.onnx.editing import replace_value
 from runtime.errors import InvalidModelError
 
 FUNCTION = "onnx.function"

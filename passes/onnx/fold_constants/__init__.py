@@ -35,7 +35,7 @@ from xdsl.traits import Pure
 from dialects.onnx.constants import ConstantPool, array_of, make_const, pool_of
 from dialects.onnx.ops import Const, Custom, OnnxOp
 from dialects.onnx.types import dims_of, dtype_of, is_none, is_tensor
-from passes.onnx.dead import erase_dead, replace_value
+from passes.onnx.editing import erase_dead, replace_value, update_function_type
 from passes.onnx.fold_constants import table
 from passes.onnx.fold_constants.node import FOLD, FoldNode, Unfoldable
 from passes.onnx.fold_constants.reference import evaluate_by_reference
@@ -89,6 +89,7 @@ class Folding:
                 if result in self.known and not isinstance(op, Const):
                     self._write(op, result)
         erase_dead(function.body.block)
+        update_function_type(function)
 
     def _may_fold(self, op: OnnxOp) -> bool:
         if op.regions or isinstance(op, Custom) or op.OP_TYPE in self.keep:

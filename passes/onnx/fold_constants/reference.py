@@ -22,10 +22,10 @@ def evaluate_by_reference(
     # pay.
     from onnx.reference import ReferenceEvaluator
 
-    feeds = {name: array for name, array in zip(node.input, inputs, strict=True) if name}
+    feeds = {name: array for name, array in zip(node.input, inputs, strict=False) if name}
     arguments = [
         helper.make_value_info(name, type_proto(value.type))
-        for name, value in zip(node.input, op.operands, strict=True)
+        for name, value in zip(node.input, op.operands, strict=False)
         if name
     ]
     outputs = [name for name in node.output if name]

@@ -9,6 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from dialects.onnx.shape import slice_of
 from passes.onnx.fold_constants.node import FoldNode, Unfoldable, fold
 
 _UNARY: dict[str, Callable[[np.ndarray], Any]] = {
@@ -237,10 +238,7 @@ def slice_(n: FoldNode) -> list[np.ndarray]:
     steps = n.ints(4) if n.since > 1 else None
     index = [slice(None)] * array.ndim
     for i, axis in enumerate(axes or range(len(starts))):
-        step = steps[i] if steps else 1
-        # An end below -size means "before the first", which Python says with None.
-        before_first = step < 0 and ends[i] < -array.shape[axis]
-        index[axis] = slice(starts[i], None if before_first else ends[i], step)
+        index[axis] = slice_of(starts[i], ends[i], steps[i] if steps else 1, array.shape[axis])
     return [np.ascontiguousarray(array[tuple(index)])]
 
 

@@ -31,7 +31,7 @@ from dialects.onnx.constants import ConstantPool, pool_of
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape import operator_of
 from dialects.onnx.types import is_tensor
-from passes.onnx.dead import erase_dead, is_dead, replace_value
+from passes.onnx.editing import erase_dead, is_dead, replace_value, update_function_type
 from passes.onnx.simplify import algebra, contrib, control, identities, recompose, views, weights
 from passes.onnx.simplify.duplicates import Seen
 from passes.onnx.simplify.rewriter import RULES, Rewriter
@@ -62,6 +62,7 @@ class Simplify(ModulePass):
             if isinstance(function, FuncOp) and "onnx.function" not in function.attributes:
                 Walk(pool, opset_of(op)).block(function.body.block, Seen(pool))
                 erase_dead(function.body.block)
+                update_function_type(function)
 
 
 def opset_of(module: ModuleOp) -> int:

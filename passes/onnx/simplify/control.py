@@ -7,7 +7,7 @@ from xdsl.ir import SSAValue
 
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import is_none
-from passes.onnx.dead import replace_value
+from passes.onnx.editing import replace_value
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
 
 

@@ -1,7 +1,9 @@
-"""Erasing operations whose results nobody uses."""
+"""Small edits: replacing values, erasing what nobody uses, function types that follow."""
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import FunctionType
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import Pure
 
@@ -27,6 +29,16 @@ def erase_dead(block: Block) -> None:
                 for inner in region.blocks:
                     erase_dead(inner)
         op = previous
+
+
+def update_function_type(function: FuncOp) -> None:
+    """Sets a function's type to the types of its arguments and of what it returns."""
+    block = function.body.block
+    last = block.last_op
+    assert last is not None
+    function.function_type = FunctionType.from_lists(
+        [argument.type for argument in block.args], [operand.type for operand in last.operands]
+    )
 
 
 def replace_value(old: SSAValue, new: SSAValue) -> None:

@@ -1,0 +1,92 @@
+"""Modules of the `onnx` stage from ONNX text, and a slow interpreter for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import onnx.parser
+from onnx import numpy_helper
+from xdsl.context import Context
+from xdsl.dialects.builtin import Builtin, ModuleOp
+from xdsl.dialects.func import Func, FuncOp
+from xdsl.passes import ModulePass
+
+from compiler.importer import import_model
+from dialects.onnx.constants import array_of, pool_of
+from dialects.onnx.ops import Const, Custom, OnnxOp
+from dialects.onnx.types import dims_of, is_none
+from passes.onnx.fold_constants.reference import evaluate_by_reference
+
+
+def model_of(
+    text: str, constants: Mapping[str, np.ndarray] | None = None, opset: int = 17
+) -> onnx.ModelProto:
+    """A model from the text of a graph (`g (float[N] x) => (float y) { ... }`)."""
+    imports = f'"" : {opset}, "com.microsoft" : 1, "ai.onnx.ml" : 3'
+    model = onnx.parser.parse_model(f"<ir_version: 10, opset_import: [{imports}]>\n{text}")
+    for name, array in (constants or {}).items():
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+    return model
+
+
+def module_of(model: onnx.ModelProto) -> tuple[Context, ModuleOp]:
+    """The imported model and its context."""
+    ctx = Context()
+    ctx.load_dialect(Builtin)
+    ctx.load_dialect(Func)
+    return ctx, import_model(model, ctx)
+
+
+def after(
+    model: onnx.ModelProto | str,
+    *passes: ModulePass,
+    constants: Mapping[str, np.ndarray] | None = None,
+) -> tuple[Context, ModuleOp]:
+    """A module after some passes."""
+    model = model_of(model, constants) if isinstance(model, str) else model
+    ctx, module = module_of(model)
+    for each in passes:
+        each.apply(ctx, module)
+    module.verify()
+    return ctx, module
+
+
+def main_of(module: ModuleOp) -> FuncOp:
+    """The function `main`."""
+    functions = [op for op in module.body.block.ops if isinstance(op, FuncOp)]
+    return next(f for f in functions if f.sym_name.data == "main")
+
+
+def result_dims(module: ModuleOp) -> list[str]:
+    """Shapes of the results of `main`, as text."""
+    last = main_of(module).body.block.last_op
+    assert last is not None
+    shapes = [dims_of(value.type) for value in last.operands]
+    return ["*" if dims is None else ", ".join(map(str, dims)) for dims in shapes]
+
+
+def operators(module: ModuleOp) -> list[str]:
+    """Operators of all `onnx` operations in order, without constants."""
+    return [
+        op.op_type.data if isinstance(op, Custom) else op.OP_TYPE
+        for op in module.walk()
+        if isinstance(op, OnnxOp)
+    ]
+
+
+def interpret(ctx: Context, module: ModuleOp, feeds: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Runs `main`, one operation at a time in `onnx.reference`; no control flow."""
+    block, pool = main_of(module).body.block, pool_of(ctx)
+    values = dict(zip(block.args, feeds, strict=True))
+    for op in block.ops:
+        if isinstance(op, Const):
+            values[op.result] = array_of(op.value, op.result.type, pool)
+        elif isinstance(op, OnnxOp):
+            inputs = [None if is_none(v) else values[v] for v in op.operands]
+            found = evaluate_by_reference(op, inputs)
+            assert found is not None, op.name
+            values.update(zip(op.results, found, strict=False))
+    assert block.last_op is not None
+    return [values[value] for value in block.last_op.operands]
