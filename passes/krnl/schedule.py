@@ -7,6 +7,7 @@ operations, printed and editable like the rest.
   the panels of the packed operand outermost so that one stays in the cache.
 * A nest whose innermost loop runs over neighbours but holds a reduction (pools, depthwise
   convolutions) runs that loop as vectors. Plain loops are left to LLVM's vectorizer.
+* A sum of products inside other loops becomes a register tile as well.
 * The outermost loops of a nest with enough work are shared out to threads.
 
     krnl.iterate (%i, %j) contraction(0, 1)   ==>   %i0, %i1 = krnl.block %i 6
@@ -64,8 +65,18 @@ class ScheduleKrnl(ModulePass):
             self.contraction(nest, writer)
         elif _is_vectorizable(nest):
             writer.vectorize(len(nest.loops) - 1, self.lanes(nest))
+        else:
+            self.inner_contractions(nest)
         self.parallelize(nest, writer)
         writer.insert()
+
+    def inner_contractions(self, nest: krnl.IterateOp) -> None:
+        """Register tiles for the sums of products inside other loops (the steps of an RNN)."""
+        for inner in list(nest.body.walk()):
+            if isinstance(inner, krnl.IterateOp) and inner.contraction is not None:
+                writer = _Writer(inner)
+                self.contraction(inner, writer)
+                writer.insert()
 
     def lanes(self, nest: krnl.IterateOp) -> int:
         """Lanes of a vector of the widest element type that the nest touches."""
@@ -224,8 +235,8 @@ def _is_packed(op: krnl.LoadOp) -> bool:
 def _column_width(extent: int | None, lanes: int) -> int:
     """Columns of a tile over an operand that is not packed."""
     if extent is None:
-        return lanes
-    return lanes * min(2, max(1, -(-extent // lanes)))
+        return lanes * 4
+    return lanes * min(4, max(1, -(-extent // lanes)))
 
 
 def _is_vectorizable(nest: krnl.IterateOp, axis: int | None = None) -> bool:

@@ -23,6 +23,7 @@ from xdsl.passes import ModulePass
 
 from dialects.krnl import integers
 from dialects.onnx import ops
+from dialects.onnx.constants import ConstantPool, constant_of, make_const, pool_of
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.shape.helpers import resolve_pads
@@ -142,14 +143,15 @@ class AssignLayouts(ModulePass):
         """Rewrites every function of the module in place."""
         for function in op.ops:
             if isinstance(function, func.FuncOp) and not function.is_declaration:
-                _Layouts(self.vector_bits).block(function.body.block)
+                _Layouts(self.vector_bits, pool_of(ctx)).block(function.body.block)
 
 
 class _Layouts:
     """One walk over a function, nested regions included."""
 
-    def __init__(self, vector_bits: int) -> None:
+    def __init__(self, vector_bits: int, pool: ConstantPool) -> None:
         self.vector_bits = vector_bits
+        self.pool = pool
         self.converted: dict[tuple[SSAValue, Attribute], SSAValue] = {}
 
     def block(self, block: Block) -> None:
@@ -171,6 +173,9 @@ class _Layouts:
         elif name in ("MatMul", "Gemm"):
             self.row_major_operands(op, skip=(1,))
             self.product(op)
+        elif name == "Recurrence":
+            self.row_major_operands(op, skip=(1, 2))
+            self.recurrence(op)
         elif name in FOLLOWS:
             self.follow(op)
         elif name not in ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"):
@@ -244,8 +249,26 @@ class _Layouts:
             if dims is not None and len(dims) == len(result):
                 _set_type(value, tensor_type(element_type_of(value.type), dims, order))
 
+    def fold_transposed(self, op: OnnxOp, number: int) -> None:
+        """Takes a transposed constant as a view of the constant: packing reads any order."""
+        transpose = op.operands[number].owner
+        if not isinstance(transpose, OnnxOp) or transpose.OP_TYPE != "Transpose":
+            return
+        array = constant_of(transpose.operands[0], self.pool)
+        if array is None or layout_of(transpose.operands[0].type):
+            return
+        perm = transpose.get("perm") or tuple(range(array.ndim - 1, -1, -1))
+        made = make_const(array.transpose(perm), self.pool, "transposed")
+        assert op.parent is not None
+        op.parent.insert_op_before(made, op)
+        op.operands[number] = made.result
+        if not list(transpose.results[0].uses):
+            transpose.detach()
+            transpose.erase()
+
     def product(self, op: OnnxOp) -> None:
-        """Packs the right-hand side of a MatMul or Gemm in panels of columns."""
+        """Packs a constant right-hand side in panels of columns; another one has columns innermost."""
+        self.fold_transposed(op, 1)
         value = op.operands[1]
         dims = dims_of(value.type)
         if dims is None or len(dims) < 2:
@@ -255,8 +278,20 @@ class _Layouts:
         row, column = rank - 2, rank - 1
         if op.OP_TYPE == "Gemm" and op.get("transB"):
             row, column = column, row
-        order = (*range(rank - 2), column, row, column)
-        self.convert(op, 1, order, self.panel(value, dims[column]))
+        if isinstance(value.owner, Const):
+            order = (*range(rank - 2), column, row, column)
+            self.convert(op, 1, order, self.panel(value, dims[column]))
+        else:
+            # Packing would cost a pass over the data: rows of neighbouring columns are enough.
+            self.convert(op, 1, (*range(rank - 2), row, column))
+
+    def recurrence(self, op: OnnxOp) -> None:
+        """Packs recurrent weights [directions, gate units, hidden] in panels of gate units."""
+        for number in (1, 2):
+            value = op.operands[number]
+            dims = dims_of(value.type)
+            if dims is not None:
+                self.convert(op, number, (0, 1, 2, 1), self.panel(value, dims[1]))
 
     def panel(self, value: SSAValue, columns: Dim) -> int:
         """Width of the panels for an element type."""

@@ -513,12 +513,12 @@ class Kernel:
                 entries = self.logical(layout, ivs)
                 self._store_output(output, buffer, entries)
 
-            self.nest([dims[axis] for axis in layout.order[: len(dims)]], body)
+            self.nest([dims[axis] for axis in layout.loop_order], body)
 
     def logical(self, layout: Layout, ivs: Sequence[Affine]) -> list[Affine]:
         """Loop variables in a buffer's order as logical indices."""
         entries = [affine(0)] * len(ivs)
-        for axis, iv in zip(layout.order, ivs, strict=False):
+        for axis, iv in zip(layout.loop_order, ivs, strict=True):
             entries[axis] = iv
         return entries
 

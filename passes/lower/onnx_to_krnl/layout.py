@@ -45,6 +45,11 @@ class Layout:
         """The axis that is cut into panels."""
         return self.order[-1] if self.panel else None
 
+    @property
+    def loop_order(self) -> tuple[int, ...]:
+        """Axes in the order in which loops touch the buffer best: each at its last occurrence."""
+        return tuple(a for place, a in enumerate(self.order) if a not in self.order[place + 1 :])
+
     def dims(self, dims: Sequence[Dim]) -> list[Dim]:
         """Sizes of the buffer."""
         sizes = [dims[axis] for axis in self.order]

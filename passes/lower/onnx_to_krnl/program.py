@@ -40,7 +40,7 @@ class ProgramBuilder:
     def __init__(self, main: func.FuncOp, pool: ConstantPool) -> None:
         self.main = main
         self.pool = pool
-        self.block = Block()
+        self.block = self.top = Block()
         self.buffers: dict[SSAValue, SSAValue] = {}
         self.sizes: dict[SSAValue, list[Dim]] = {}
         self.known: set[str] = set()
@@ -51,7 +51,7 @@ class ProgramBuilder:
     def build(self) -> hal.ProgramOp:
         """The program, in place of the function."""
         body = self.main.body.block
-        program = self.block
+        program = self.top
         self._inputs()
         self.assume(self.main)
         self._plan_outputs(body)
@@ -184,14 +184,6 @@ class ProgramBuilder:
         self.constants[key] = constant.result
         self.sizes[constant.result] = dims
         return constant.result
-
-    @property
-    def top(self) -> Block:
-        """The program's outermost block."""
-        block = self.block
-        while (parent := block.parent_op()) is not None and (outer := parent.parent) is not None:
-            block = outer
-        return block
 
     def view(self, value: SSAValue, source: SSAValue) -> None:
         """Makes a tensor the bytes of another buffer."""
