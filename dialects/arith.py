@@ -1,12 +1,14 @@
 """The `arith` dialect: xDSL's operations plus those that kernels need and it lacks.
 
-Import every operation from here. `arith.select` replaces xDSL's, which takes no vector of
-conditions; `arith.remf` and `arith.index_castui` are added.
+Import every operation from here. `arith.cmpi`, `arith.cmpf` and `arith.select` replace xDSL's,
+which know no vectors of conditions; `arith.remf` and `arith.index_castui` are added.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from abc import ABC
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 from xdsl.dialects.arith import (
     CMPF_COMPARISON_OPERATIONS,
@@ -19,8 +21,6 @@ from xdsl.dialects.arith import (
     BitcastOp,
     CeilDivSIOp,
     CeilDivUIOp,
-    CmpfOp,
-    CmpiOp,
     ConstantOp,
     DivfOp,
     DivSIOp,
@@ -66,11 +66,13 @@ from xdsl.dialects.arith import (
 from xdsl.dialects.builtin import (
     AnyFloatConstr,
     IndexTypeConstr,
+    IntegerAttr,
     SignlessIntegerConstraint,
     VectorType,
     i1,
+    i64,
 )
-from xdsl.ir import Dialect, Operation, SSAValue
+from xdsl.ir import Attribute, Dialect, Operation, SSAValue
 from xdsl.irdl import (
     AnyAttr,
     EqAttrConstraint,
@@ -92,7 +94,102 @@ _INDEX_LIKE = (
     | VectorType.constr(SignlessIntegerConstraint)
     | VectorType.constr(IndexTypeConstr)
 )
+_CONDITIONS = EqAttrConstraint(i1) | VectorType.constr(i1)
 _FLOAT_LIKE = AnyFloatConstr | VectorType.constr(AnyFloatConstr)
+
+
+class _ComparisonOp(IRDLOperation, ABC):
+    """A comparison, lane by lane on vectors. `PREDICATES` lists the predicates by their number."""
+
+    PREDICATES: ClassVar[Sequence[str]]
+
+    def __init__(
+        self,
+        lhs: Operation | SSAValue,
+        rhs: Operation | SSAValue,
+        predicate: int | str,
+        fastmath: FastMathFlagsAttr | None = None,
+    ) -> None:
+        if isinstance(predicate, str):
+            predicate = self.PREDICATES.index(predicate)
+        properties: dict[str, Attribute] = {"predicate": IntegerAttr(predicate, i64)}
+        if fastmath is not None:
+            properties["fastmath"] = fastmath
+        kind = _conditions(SSAValue.get(lhs).type)
+        super().__init__(operands=[lhs, rhs], result_types=[kind], properties=properties)
+
+    def print(self, printer: Printer) -> None:
+        predicate = self.properties["predicate"]
+        assert isinstance(predicate, IntegerAttr)
+        printer.print_string(f" {self.PREDICATES[predicate.value.data]}, ")
+        printer.print_list(self.operands, printer.print_ssa_value)
+        fastmath = self.properties.get("fastmath")
+        if isinstance(fastmath, FastMathFlagsAttr) and fastmath.data:
+            printer.print_string(" fastmath")
+            fastmath.print_parameter(printer)
+        printer.print_op_attributes(self.attributes)
+        printer.print_string(" : ")
+        printer.print_attribute(self.operands[0].type)
+
+    @classmethod
+    def parse(cls, parser: Parser) -> Self:
+        predicate = parser.parse_identifier()
+        if predicate not in cls.PREDICATES:
+            parser.raise_error(f"unknown predicate '{predicate}' of {cls.name}")
+        parser.parse_punctuation(",")
+        lhs = parser.parse_unresolved_operand()
+        parser.parse_punctuation(",")
+        rhs = parser.parse_unresolved_operand()
+        fastmath = None
+        if parser.parse_optional_keyword("fastmath"):
+            fastmath = FastMathFlagsAttr(FastMathFlagsAttr.parse_parameter(parser))
+        attributes = parser.parse_optional_attr_dict()
+        parser.parse_punctuation(":")
+        kind = parser.parse_type()
+        lhs, rhs = parser.resolve_operands([lhs, rhs], [kind, kind], parser.pos)
+        op = cls(lhs, rhs, predicate, fastmath)
+        op.attributes |= attributes
+        return op
+
+
+def _conditions(kind: Attribute) -> Attribute:
+    """i1, or a vector of as many."""
+    return VectorType(i1, kind.shape) if isinstance(kind, VectorType) else i1
+
+
+@irdl_op_definition
+class CmpiOp(_ComparisonOp):
+    """Compares integers; the predicate says whether they are read as signed."""
+
+    name = "arith.cmpi"
+    PREDICATES: ClassVar = tuple(CMPI_COMPARISON_OPERATIONS)
+
+    T: ClassVar = VarConstraint("T", _INDEX_LIKE)
+
+    lhs = operand_def(T)
+    rhs = operand_def(T)
+    predicate = prop_def(IntegerAttr)
+    result = result_def(_CONDITIONS)
+
+    traits = traits_def(Pure())
+
+
+@irdl_op_definition
+class CmpfOp(_ComparisonOp):
+    """Compares floats; ordered predicates (`o..`) are false on NaN, unordered ones true."""
+
+    name = "arith.cmpf"
+    PREDICATES: ClassVar = tuple(CMPF_COMPARISON_OPERATIONS)
+
+    T: ClassVar = VarConstraint("T", _FLOAT_LIKE)
+
+    lhs = operand_def(T)
+    rhs = operand_def(T)
+    predicate = prop_def(IntegerAttr)
+    fastmath = prop_def(FastMathFlagsAttr, default_value=FastMathFlagsAttr("none"))
+    result = result_def(_CONDITIONS)
+
+    traits = traits_def(Pure())
 
 
 @irdl_op_definition
@@ -103,7 +200,7 @@ class SelectOp(IRDLOperation):
 
     T: ClassVar = VarConstraint("T", AnyAttr())
 
-    cond = operand_def(EqAttrConstraint(i1) | VectorType.constr(i1))
+    cond = operand_def(_CONDITIONS)
     lhs = operand_def(T)
     rhs = operand_def(T)
     result = result_def(T)

@@ -104,11 +104,22 @@ def rule(*kinds: type[Operation]) -> Callable[[_RuleT], _RuleT]:
 
 
 def rule_for(op: Operation) -> Rule:
-    """The rule for an operation. Raises InternalError where there is none."""
+    """The rule for an operation. Raises InternalError where there is none.
+
+    Instructions of the llvm dialect may stand in a kernel, for what no other dialect can say.
+    """
     found = _RULES.get(op.name)
-    if found is None:
-        raise InternalError(f"{op.name} cannot be lowered to llvm", place_of(op))
-    return found
+    if found is not None:
+        return found
+    if op.name.startswith("llvm.") and not op.regions and not op.successors:
+        return _keep
+    raise InternalError(f"{op.name} cannot be lowered to llvm", place_of(op))
+
+
+def _keep(low: FunctionLowering, op: Operation) -> None:
+    kept = low.builder.emit(type(op), low.operands(op), op.result_types, op.properties)
+    kept.attributes |= op.attributes
+    low.values.update(zip(op.results, kept.results, strict=True))
 
 
 def place_of(op: Operation) -> Place:

@@ -35,7 +35,7 @@ from passes.lower.affine_to_llvm.builder import Builder, Properties
 from passes.lower.affine_to_llvm.control import counted_loop, loop_annotation
 from passes.lower.affine_to_llvm.function import FunctionLowering, MemRef, place_of, rule
 from passes.lower.affine_to_llvm.index import Index
-from passes.lower.affine_to_llvm.memory import allocate, dense_strides
+from passes.lower.affine_to_llvm.memory import allocate
 from passes.lower.affine_to_llvm.module import (
     NO_ATTRIBUTES,
     POINTER_ATTRIBUTES,
@@ -79,8 +79,10 @@ class _MemRefs(dict[SSAValue, MemRef]):
     def __missing__(self, old: SSAValue) -> MemRef:
         body, outer = self._body, self._body.outer.memrefs[old]
         ptr = body.capture(outer.ptr, POINTER_ATTRIBUTES)
+        # Strides too: computed here they would belong to the block that uses the buffer first.
         sizes = tuple(body.capture_index(size) for size in outer.sizes)
-        self[old] = MemRef(outer.type, ptr, sizes, dense_strides(body.builder, sizes))
+        strides = tuple(body.capture_index(stride) for stride in outer.strides)
+        self[old] = MemRef(outer.type, ptr, sizes, strides)
         return self[old]
 
 

@@ -544,3 +544,20 @@ def test_allocas_and_globals() -> None:
     kernels(text)("f", result)
     expected = np.repeat(np.array([[1.0], [2.5], [-3.0], [1e-40]], np.float32), 8, 1)
     np.testing.assert_array_equal(result, expected)
+
+
+def test_llvm_instructions_may_stand_in_kernels() -> None:
+    text = """
+    func.func @f(%a: memref<8xi32>) {
+      %amount = arith.constant 5 : i32
+      affine.for %i = 0 to 8 {
+        %x = affine.load %a[%i] : memref<8xi32>
+        %y = llvm.intr.fshl(%x, %x, %amount) : (i32, i32, i32) -> i32
+        affine.store %y, %a[%i] : memref<8xi32>
+      }
+      return
+    }"""
+    x = np.random.default_rng(3).integers(0, 2**32, 8, np.uint64).astype(np.uint32)
+    result = like(x)
+    kernels(text)("f", result)
+    np.testing.assert_array_equal(result, x << np.uint32(5) | x >> np.uint32(27))
