@@ -14,9 +14,10 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Operation, OpResult, SSAValue
 
 from compiler.exporter.protos import AttributeWriter
+from compiler.exporter.upgrades import apply, upgrades
 from dialects.onnx.constants import array_of
 from dialects.onnx.locations import Node, node_of
-from dialects.onnx.ops import Call, Const, Custom, NoValue, OnnxOp, Yield
+from dialects.onnx.ops import Call, Const, Custom, NoValue, OnnxOp, Symbols, Yield
 from dialects.onnx.types import UnknownType, is_none
 from runtime.errors import UnsupportedError
 
@@ -68,6 +69,7 @@ class FunctionName:
 class GraphWriter:
     """Writes the operations of one function.
 
+    ``opsets`` are the imports under which nodes are written.
     ``store`` may put a constant's data elsewhere; without it (in model-local functions, which
     have no initializers) all constants are `Constant` nodes.
     """
@@ -76,15 +78,17 @@ class GraphWriter:
         self,
         attributes: AttributeWriter,
         functions: Mapping[str, FunctionName],
+        opsets: Mapping[str, int],
         ir_version: int,
         store: Store | None,
     ) -> None:
         self.attributes = attributes
         self.functions = functions
+        self.opsets = opsets
         self.ir_version = ir_version
         self.store = store
         self.names = Names()
-        self.count = 0
+        self.node_names = Names()
 
     def arguments(self, function: FuncOp) -> list[str]:
         """Names a function's arguments and reserves those of its results."""
@@ -136,7 +140,8 @@ class GraphWriter:
                 yield current
                 continue
             name = wanted if outputs is not None else self.names.fresh(f"{current}_out")
-            graph.node.add(op_type="Identity", input=[current], output=[name], name=name)
+            node = self.node_names.fresh(name)
+            graph.node.add(op_type="Identity", input=[current], output=[name], name=node)
             yield name
 
     def _operation(self, op: Operation, graph: onnx.GraphProto) -> None:
@@ -144,12 +149,13 @@ class GraphWriter:
             self.names.of[op.result] = ""
         elif isinstance(op, Const):
             self._constant(op, graph)
-        elif isinstance(op, OnnxOp):
+        elif isinstance(op, OnnxOp) and (op.SCHEMA is not None or isinstance(op, Custom | Call)):
             self._node(op, graph)
-        else:
+        # Names of sizes say nothing to a runtime that computes them.
+        elif not isinstance(op, Symbols):
             raise UnsupportedError(
                 f"operation '{op.name}' has no ONNX form",
-                hint="export before dispatches are formed",
+                hint="export before onnx-legalize",
             )
 
     def _constant(self, op: Const, graph: onnx.GraphProto) -> None:
@@ -162,15 +168,15 @@ class GraphWriter:
         elif self.store is not None and node.op_type != "Constant":
             graph.initializer.append(from_array(array, name))
         else:
-            proto = graph.node.add(op_type="Constant", output=[name], name=node.name or name)
+            given = self.node_names.fresh(node.name or name)
+            proto = graph.node.add(op_type="Constant", output=[name], name=given)
             proto.attribute.add(name="value", type=onnx.AttributeProto.TENSOR, t=from_array(array))
 
     def _node(self, op: OnnxOp, graph: onnx.GraphProto) -> None:
         node = node_of(op.location)
-        proto = graph.node.add()
+        proto = onnx.NodeProto()
         self._identity(op, proto)
-        self.count += 1
-        proto.name = node.name or f"{proto.op_type}_{self.count}"
+        proto.name = self.node_names.fresh(node.name or proto.op_type)
         proto.input.extend(_trimmed(self.names.of[value] for value in op.operands))
         proto.output.extend(
             _trimmed(
@@ -185,8 +191,19 @@ class GraphWriter:
                 subgraph = self._subgraph(region.block, f"{proto.name}.{name}")
                 proto.attribute.add(name=name, type=onnx.AttributeProto.GRAPH, g=subgraph)
         self._trace(node, proto)
+        if op.SCHEMA is not None:
+            changes = upgrades(op, self.opsets[op.DOMAIN]) or []
+            apply(changes, proto, lambda array: self._added_constant(array, proto.name, graph))
+        graph.node.append(proto)
         if isinstance(op.parent_op(), FuncOp):
             graph.value_info.extend(self._known_types(op))
+
+    def _added_constant(self, array: np.ndarray, node: str, graph: onnx.GraphProto) -> str:
+        name = self.names.fresh(f"{node}_constant")
+        given = self.node_names.fresh(name)
+        proto = graph.node.add(op_type="Constant", output=[name], name=given)
+        proto.attribute.add(name="value", type=onnx.AttributeProto.TENSOR, t=from_array(array))
+        return name
 
     def _identity(self, op: OnnxOp, proto: onnx.NodeProto) -> None:
         overload = ""
@@ -196,10 +213,8 @@ class GraphWriter:
             overload = function.overload
         elif isinstance(op, Custom):
             domain, proto.op_type = op.domain.data, op.op_type.data
-        elif op.SCHEMA is not None:
-            domain, proto.op_type = op.DOMAIN, op.OP_TYPE
         else:
-            raise UnsupportedError(f"operation '{op.name}' has no ONNX form")
+            domain, proto.op_type = op.DOMAIN, op.OP_TYPE
         if domain:
             proto.domain = domain
         if overload:

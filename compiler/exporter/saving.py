@@ -135,15 +135,20 @@ def _export(module: ModuleOp, ctx: Context, store: Store) -> onnx.ModelProto:
     names = {function.sym_name.data: _function_name(function) for function in functions}
     types = TypeWriter(_strings(module.attributes.get("onnx.dim_params")))
     attributes = AttributeWriter(types, pool_of(ctx))
-    opsets = choose_opsets(main.walk(), _opset_imports(module.attributes, "onnx.opset_imports"))
+    lenient = "onnx.warnings" in module.attributes
+    declared = _opset_imports(module.attributes, "onnx.opset_imports")
+    opsets = choose_opsets(main.walk(), declared, lenient)
     model = onnx.ModelProto()
     model.ir_version = _ir_version(module, opsets, functions)
-    writer = GraphWriter(attributes, names, model.ir_version, store)
+    writer = GraphWriter(attributes, names, opsets, model.ir_version, store)
     _write_graph(main, writer, model.graph)
     for function in functions:
-        body = GraphWriter(attributes, names, model.ir_version, None)
-        _write_function(function, names[function.sym_name.data], body, model.functions.add())
-        opsets.setdefault(model.functions[-1].domain, 1)
+        imports = _opset_imports(_identity(function), "opset_imports")
+        inner = choose_opsets(function.walk(), imports, lenient)
+        body = GraphWriter(attributes, names, inner, model.ir_version, None)
+        name = names[function.sym_name.data]
+        _write_function(function, name, body, inner, model.functions.add())
+        opsets.setdefault(name.domain, 1)
     _import_default(model.graph.node, opsets)
     _write_imports(model.opset_import, opsets)
     _write_metadata(module, model)
@@ -158,7 +163,7 @@ def _functions(module: ModuleOp) -> tuple[FuncOp, list[FuncOp]]:
     local = [op for op in found if "onnx.function" in op.attributes]
     if others := [op for op in module.ops if op is not main and op not in local]:
         raise UnsupportedError(
-            f"'{others[0].name}' has no ONNX form", hint="export before dispatches are formed"
+            f"'{others[0].name}' has no ONNX form", hint="export before onnx-legalize"
         )
     return main, local
 
@@ -222,10 +227,13 @@ def _output_types(main: FuncOp) -> Iterator[Attribute]:
 
 
 def _write_function(
-    function: FuncOp, name: FunctionName, writer: GraphWriter, proto: onnx.FunctionProto
+    function: FuncOp,
+    name: FunctionName,
+    writer: GraphWriter,
+    opsets: dict[str, int],
+    proto: onnx.FunctionProto,
 ) -> None:
     identity = _identity(function)
-    opsets = choose_opsets(function.walk(), _opset_imports(identity, "opset_imports"))
     proto.domain, proto.name, proto.overload = name.domain, name.name, name.overload
     proto.doc_string = _strings(function.attributes["onnx.function"]).get("doc_string", "")
     proto.input.extend(writer.arguments(function))

@@ -7,10 +7,15 @@ use is `kernel.Kernel`. `registry` says which kinds of rules there are.
 from passes.lower.onnx_to_krnl import (
     checks,
     contractions,
+    fills,
+    gathers,
     maps,
     movement,
     pointwise,
     reductions,
+    scans,
+    scatters,
+    slices,
     windows,
 )
 from passes.lower.onnx_to_krnl.lowering import OnnxToKrnl
@@ -20,10 +25,15 @@ __all__ = [
     "OnnxToKrnl",
     "checks",
     "contractions",
+    "fills",
+    "gathers",
     "is_lowered",
     "maps",
     "movement",
     "pointwise",
     "reductions",
+    "scans",
+    "scatters",
+    "slices",
     "windows",
 ]
