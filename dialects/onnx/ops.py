@@ -242,19 +242,21 @@ class Dispatch(IRDLOperation):
 
 @irdl_op_definition
 class Recurrence(OnnxOp):
-    """The steps over time of an RNN, GRU or LSTM, once the inputs' share of the gates is computed.
+    """The steps of an RNN, GRU or LSTM, once the inputs' share of the gates is computed.
 
     With S steps, batch B, D directions, H hidden units and G gates in ONNX's order:
 
-    * ``gates`` [S, B, D*G*H] (with ``layout`` 1 [B, S, D*G*H]): X * W^T plus all biases that are added to
-      it; direction outermost, then the gate.
-    * ``recurrent`` [D, G*H, H]: R; of a GRU without `linear_before_reset` only the gates z and r.
+    * ``gates`` [S, B, D*G*H] (with ``layout`` 1 [B, S, D*G*H]): X * W^T plus all biases that are
+      added to it; direction outermost, then the gate.
+    * ``recurrent`` [D, G*H, H]: R; of a GRU without `linear_before_reset` only gates z and r.
     * ``recurrent_hidden`` [D, H, H]: the rest of R of such a GRU, absent for all others.
-    * ``recurrent_bias`` [D, H]: of a GRU with `linear_before_reset`, the bias inside of r * (...).
-    * ``sequence_lens`` [B], ``initial_h``, ``initial_c``, ``peepholes`` [D, 3*H] and the results are ONNX's.
+    * ``recurrent_bias`` [D, H]: of a GRU with `linear_before_reset`, the bias in r * (...).
+    * ``sequence_lens`` [B], ``initial_h``, ``initial_c``, ``peepholes`` [D, 3*H] and the results
+      are ONNX's.
 
-    All but the first two operands may be absent. ``cell`` is RNN, GRU or LSTM; ``activations``, ``alpha`` and
-    ``beta`` list all functions of all directions; ``input_forget`` and ``clip`` are ONNX's.
+    All but the first two operands may be absent. ``cell`` is RNN, GRU or LSTM; ``activations``,
+    ``alpha`` and ``beta`` list all functions of all directions; ``input_forget`` and ``clip`` are
+    ONNX's.
     """
 
     name = "onnx.Recurrence"
@@ -473,7 +475,8 @@ def resolve(domain: str, op_type: str, opset: int) -> type[OnnxOp] | None:
 def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
-    return [NoValue, Const, Symbols, Content, IndexRange, CheckRange, Dispatch, Yield, Custom, Call, *made]
+    hand_written = [NoValue, Const, Symbols, Content, IndexRange, CheckRange, Dispatch, Recurrence]
+    return [*hand_written, Yield, Custom, Call, *made]
 
 
 def __getattr__(name: str) -> type[OnnxOp]:

@@ -32,9 +32,11 @@ from passes.lower.krnl_to_affine import KrnlToAffine
 from passes.lower.onnx_to_krnl import OnnxToKrnl
 from passes.onnx.assign_layouts import AssignLayouts
 from passes.onnx.bind_parameters import BindParameters
+from passes.onnx.decompose_rnn import DecomposeRnn
 from passes.onnx.fold_constants import FoldConstants
 from passes.onnx.form_dispatches import FormDispatches
 from passes.onnx.infer_shapes import InferShapes
+from passes.onnx.result_sizes import ResultSizes
 from passes.onnx.simplify import Simplify
 from runtime.network import Network
 
@@ -51,6 +53,8 @@ PASSES = (
     Simplify(),
     InferShapes(),
     BindParameters(),
+    ResultSizes(),
+    DecomposeRnn(),
     AssignLayouts(),
     FormDispatches(),
     OnnxToKrnl(),

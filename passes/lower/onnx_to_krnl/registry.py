@@ -64,6 +64,9 @@ MAPS: dict[tuple[str, str], MapRule] = {}
 ROOTS: dict[tuple[str, str], RootRule] = {}
 HOST: dict[tuple[str, str], Any] = {}
 
+DECOMPOSED = frozenset({("", "RNN"), ("", "GRU"), ("", "LSTM")})
+"""Operators that `onnx-decompose-rnn` takes apart before anything is lowered."""
+
 
 def _register(table: dict, names: Sequence[str], rule: Any, domain: str) -> None:
     for name in names:
@@ -130,4 +133,5 @@ def key_of(op: Operation) -> tuple[str, str] | None:
 def is_lowered(domain: str, op_type: str) -> bool:
     """Whether an operator has a lowering."""
     key = (domain, op_type)
-    return key in POINTWISE or key in MAPS or key in ROOTS or key in HOST
+    tables = (POINTWISE, MAPS, ROOTS, HOST, DECOMPOSED)
+    return any(key in table for table in tables)
