@@ -33,6 +33,7 @@ PASSES = {
     "onnx-check-indices": "passes.onnx.check_indices:CheckIndices",
     "onnx-bind-parameters": "passes.onnx.bind_parameters:BindParameters",
     "onnx-check-operators": "passes.onnx.check_operators:CheckOperators",
+    "onnx-decompose-rnn": "passes.onnx.decompose_rnn:DecomposeRnn",
     "onnx-expand-functions": "passes.onnx.expand_functions:ExpandFunctions",
     "onnx-fold": "passes.onnx.fold_constants:FoldConstants",
     "onnx-form-dispatches": "passes.onnx.form_dispatches:FormDispatches",
