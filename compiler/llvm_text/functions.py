@@ -216,8 +216,10 @@ def _argument_attributes(attributes: DictionaryAttr) -> str:
 
 def _function_attributes(op: llvm.FuncOp) -> str:
     """The attributes that `passthrough` lists, each preceded by a space."""
+    # xDSL's parser files it under the attributes, its generic one under the properties.
+    listed = op.properties.get("passthrough") or op.attributes.get("passthrough")
     text = ""
-    for attribute in op.passthrough.data if op.passthrough else ():
+    for attribute in listed.data if isinstance(listed, ArrayAttr) else ():
         if isinstance(attribute, StringAttr):
             text += f" {attribute.data}"
         elif isinstance(attribute, ArrayAttr):

@@ -57,7 +57,8 @@ def fast_math(op: Operation) -> str:
 @cache
 def _flags(flags: Attribute) -> str:
     assert isinstance(flags, llvm.FastMathAttr)
-    return "".join(f"{flag.value} " for flag in flags.data)
+    # A set in xDSL: put in order, because texts are keys of the object cache.
+    return "".join(f"{flag} " for flag in sorted(flag.value for flag in flags.data))
 
 
 def integer(attribute: Attribute | None) -> int:

@@ -52,7 +52,7 @@ def body(text: str) -> str:
         ("%r = llvm.intr.fma(%x, %x, %x) : (f32, f32, f32) -> f32", "@llvm.fma.f32(float %0, "),
         (
             "%r = llvm.fmul %x, %x {fastmathFlags = #llvm.fastmath<reassoc, contract>} : f32",
-            "fmul reassoc contract float %0, %0",
+            "fmul contract reassoc float %0, %0",
         ),
         (
             "%r = llvm.getelementptr inbounds %p[%n, 1] : (!llvm.ptr, i64) -> !llvm.ptr,"
@@ -208,6 +208,12 @@ def test_each_kernel_is_a_module_of_its_own() -> None:
     array[0] = 2
     Kernels(TWO_KERNELS)("two", array)
     assert array[0] == 16
+
+
+def test_text_of_the_llvm_stage_compiles_on() -> None:
+    module, _ = lower(TWO_KERNELS)
+    again = llvm_module(str(module))
+    assert kernel_modules(again) == kernel_modules(module)
 
 
 def test_debug_locations_name_the_node_in_the_assembly() -> None:

@@ -76,9 +76,28 @@ func.func @gather(%a: memref<?xf32>, %at: memref<32xi64>, %r: memref<32xf32>, %n
 }
 """
 
+TABLES = """
+"memref.global"() <{sym_name = "table", sym_visibility = "private", type = memref<2x2xf32>,
+    initial_value = dense<[[1.0, 2.5], [-3.0, 0.1]]> : tensor<2x2xf32>, constant}> : () -> ()
+"memref.global"() <{sym_name = "bits", sym_visibility = "private", type = memref<3xi8>,
+    initial_value = dense<[1, 0, 1]> : tensor<3xi8>, constant}> : () -> ()
+func.func @tables(%a: memref<2x2xf32>, %b: memref<3xi8>) {
+  %t = memref.get_global @table : memref<2x2xf32>
+  %u = memref.get_global @bits : memref<3xi8>
+  affine.for %i = 0 to 2 {
+    %x = affine.load %t[%i, 1] : memref<2x2xf32>
+    affine.store %x, %a[1, %i] : memref<2x2xf32>
+    %y = affine.load %u[%i] : memref<3xi8>
+    affine.store %y, %b[%i + 1] : memref<3xi8>
+  }
+  return
+}
+"""
+
 CASES = {path.stem: path.read_text() for path in sorted(LOWERED.glob("*.mlir"))} | {
     "rows": SOFTMAX_LIKE,
     "gather": VECTORS,
+    "tables": TABLES,
 }
 
 

@@ -23,8 +23,8 @@ from xdsl.dialects.builtin import (
     ModuleOp,
     StringAttr,
     SymbolRefAttr,
+    TensorType,
     UnitAttr,
-    VectorType,
     i32,
     i64,
 )
@@ -335,6 +335,6 @@ def lower_global(module: ModuleLowering, op: memref.GlobalOp) -> None:
     if op.constant is not None:
         properties["constant"] = UnitAttr()
     if isinstance(op.initial_value, DenseIntOrFPElementsAttr):
-        kind = VectorType(cast(IntegerType, element), [count])
+        kind = TensorType(cast(IntegerType, element), [count])
         properties["value"] = DenseIntOrFPElementsAttr(kind, op.initial_value.data)
     module.add(llvm.GlobalOp.create(properties=properties, regions=[Region()]))
