@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from compiler import stages
 from compiler.model_cache import ProgramCache, request_key
 from compiler.pipeline import Observer, Pipeline
-from compiler.report import Report
+from compiler.report import Listener, Report, ignore
 from compiler.source import Model, Source
 from compiler.target import Target
 from runtime.errors import InputError, InvalidModelError
@@ -100,13 +100,21 @@ def lower(
 ) -> Lowered:
     """Lowers a model to a stage: "onnx", "krnl", "affine" or "llvm"; the rest is as in `compile`.
 
-    Given ``passes`` run first; the default passes do what is left up to the stage.
+    Given ``passes`` run first; if they do not lead to the stage, the default passes do the rest.
     """
     return lower_request(Request.of(model, target, dims, passes), to)
 
 
-def build(request: Request, cache: bool = True, observers: Sequence[Observer] = ()) -> Built:
-    """The program that a request asks for, from the cache if it is there."""
+def build(
+    request: Request,
+    cache: bool = True,
+    observers: Sequence[Observer] = (),
+    listener: Listener = ignore,
+) -> Built:
+    """The program that a request asks for, from the cache if it is there and nobody observes.
+
+    ``listener`` is told what is being done.
+    """
     key = request_key(request) if cache and not observers else None
     programs = ProgramCache.default()
     path = request.source.path
@@ -114,28 +122,36 @@ def build(request: Request, cache: bool = True, observers: Sequence[Observer] = 
     program = None if key is None else programs.find(key, folder)
     if program is not None:
         return Built(program, Report.from_json(program.manifest["report"]), True)
-    low = lower_request(request, "llvm", observers)
+    low = lower_request(request, "llvm", observers, listener)
     program = low.program()
     if key is not None and low.files is not None:
         programs.keep(key, program, folder, low.files)
     return Built(program, low.report, False)
 
 
-def lower_request(request: Request, to: str, observers: Sequence[Observer] = ()) -> Lowered:
+def lower_request(
+    request: Request,
+    to: str,
+    observers: Sequence[Observer] = (),
+    listener: Listener = ignore,
+) -> Lowered:
     """Reads and lowers a model; ``observers`` see the module after each pass."""
     stages.index_of(to)
-    low = read(request)
+    low = read(request, listener)
     if request.passes is not None:
         low.run(request.passes, observers)
+        if low.stage == to:
+            return low
     low.advance(to, observers)
     return low
 
 
-def read(request: Request) -> Lowered:
+def read(request: Request, listener: Listener = ignore) -> Lowered:
     """The model as a module, as it stands in the file."""
     from compiler.ir_text import new_context, parse_module
     from compiler.lowered import Lowered
 
+    listener(f"reading {request.source.label}")
     start = perf_counter()
     source, ctx = request.source, new_context()
     files: tuple[str, ...] | None = ()
@@ -155,7 +171,7 @@ def read(request: Request) -> Lowered:
         module = import_model(model, ctx, dims=request.dims)
         files = external_files(module)
     fix_shapes(module, request.shapes)
-    report = Report(import_seconds=perf_counter() - start)
+    report = Report(import_seconds=perf_counter() - start, listener=listener)
     report.nodes = sum(op.name.startswith("onnx.") for op in module.walk())
     return Lowered(module, ctx, request.target, report, files)
 

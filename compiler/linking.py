@@ -51,6 +51,7 @@ def link(
     if "hal.inputs" not in module.attributes:
         raise InternalError("the module has no host program", Place(stage="llvm"))
     report = Report() if report is None else report
+    report.listener("generating code")
     start = perf_counter()
     texts = kernel_modules(module, attributes=target.function_attributes)
     objects = compile_modules(texts, target, cache)

@@ -124,8 +124,8 @@ def make_pass(text: str) -> ModulePass:
         raise InputError(f"pass '{text}': {error}") from error
 
 
-Observer = Callable[[str, str, "ModuleOp"], None]
-"""Told (stage, pass, module) after each pass; the pass is "" at a stage's border."""
+Observer = Callable[[str, str, "ModuleOp", "Context"], None]
+"""Told (stage, pass, module, context) after each pass; the pass is "" at a stage's border."""
 
 
 def run_passes(
@@ -151,13 +151,13 @@ def run_passes(
         with report.time_pass(name, each.name):
             _apply(each, ctx, module, name)
         for observer in observers:
-            observer(name, each.name, module)
+            observer(name, each.name, module, ctx)
         following = passes[number + 1].name if number + 1 < len(passes) else ""
         if not following or homes.get(following, position) > position:
             with report.time_pass(name, "verify"):
                 verify_border(module, reached, each.name)
             for observer in observers:
-                observer(name, "", module)
+                observer(name, "", module, ctx)
 
 
 def _apply(each: ModulePass, ctx: Context, module: ModuleOp, stage: str) -> None:

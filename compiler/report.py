@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
+
+Listener = Callable[[str], None]
+"""Is told what is being done, in a few words."""
+
+
+def ignore(note: str) -> None:
+    """Listens to nothing."""
 
 
 @dataclass
@@ -26,10 +33,12 @@ class Report:
     kernels: int = 0
     object_bytes: int = 0
     constant_bytes: int = 0
+    listener: Listener = field(default=ignore, repr=False, compare=False)
 
     @contextmanager
     def time_pass(self, stage: str, name: str) -> Iterator[None]:
         """Notes how long the block takes."""
+        self.listener(f"{stage} stage: {name}")
         start = perf_counter()
         try:
             yield
