@@ -7,6 +7,7 @@ that may be mapped from a file and are never copied.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -72,6 +73,24 @@ class ConstantPool(OpAsmDialectInterface):
     def build_resources(self, keys: Iterable[str]) -> dict[str, str]:
         """Text of the blobs with these names, for printing."""
         return {key: text for key in keys if (text := self.lookup(key))}
+
+
+def release_pages(array: np.ndarray) -> None:
+    """Tells the system that a mapped file's pages behind an array are not needed for now.
+
+    They count as the process's memory while they stay; a later read brings them back.
+    """
+    base: object = array
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    if not isinstance(base, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    start, end = np.lib.array_utils.byte_bounds(array)
+    origin = np.frombuffer(base, np.uint8, 1).ctypes.data
+    first = -(-(start - origin) // mmap.PAGESIZE) * mmap.PAGESIZE
+    length = (end - origin) // mmap.PAGESIZE * mmap.PAGESIZE - first
+    if length > 0:
+        base.madvise(mmap.MADV_DONTNEED, first, length)
 
 
 def builtin_with_pool() -> Dialect:

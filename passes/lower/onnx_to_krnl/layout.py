@@ -68,18 +68,26 @@ class Layout:
         return entries
 
     def arrange(self, array: np.ndarray) -> np.ndarray:
-        """A row-major array in this layout."""
+        """A logical array in this layout: one copy, no larger temporary, 64-byte aligned."""
+        physical = [int(size) for size in self.dims(array.shape)]  # type: ignore[arg-type]
+        out = aligned_empty(physical, array.dtype)
         if not self.panel:
-            return np.ascontiguousarray(array.transpose(self.order))
-        axis = self.order[-1]
-        width = -array.shape[axis] % self.panel
-        if width:
-            pads = [(0, width if a == axis else 0) for a in range(array.ndim)]
-            array = np.pad(array, pads)
-        shape = list(array.shape)
-        shape[axis : axis + 1] = [shape[axis] // self.panel, self.panel]
-        outer = [a + (a > axis) for a in self.order[:-1]]
-        return np.ascontiguousarray(array.reshape(shape).transpose([*outer, axis + 1]))
+            out[...] = array.transpose(self.order)
+            return out
+        place = self.order.index(self.order[-1])
+        source = array.transpose(self.order[:-1])
+        full, rest = divmod(source.shape[place], self.panel)
+        before = (slice(None),) * place
+        if full:
+            whole = source[(*before, slice(0, full * self.panel))]
+            shape = whole.shape
+            cut = whole.reshape(*shape[:place], full, self.panel, *shape[place + 1 :])
+            out[(*before, slice(0, full))] = np.moveaxis(cut, place + 1, -1)
+        if rest:
+            last = out[(*before, full)]
+            last[..., :rest] = np.moveaxis(source[(*before, slice(-rest, None))], place, -1)
+            last[..., rest:] = 0
+        return out
 
     def same_bytes(self, other: Layout, dims: Sequence[Dim]) -> bool:
         """Whether both layouts put a tensor of these sizes into the same bytes."""
@@ -92,3 +100,11 @@ class Layout:
 def element_count(dims: Sequence[Dim]) -> Dim:
     """Number of elements of a tensor."""
     return prod(dims, start=1)
+
+
+def aligned_empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array that starts on a cache line, where the runtime wants constants."""
+    count = int(np.prod(shape)) * dtype.itemsize
+    memory = np.empty(count + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + count].view(dtype).reshape(shape)

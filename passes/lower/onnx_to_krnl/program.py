@@ -22,7 +22,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from dialects import hal
 from dialects.hal import size_strings
 from dialects.onnx import ops
-from dialects.onnx.constants import ConstantPool, array_of, dense_attribute
+from dialects.onnx.constants import ConstantPool, array_of, dense_attribute, release_pages
 from dialects.onnx.dims import Dim, symbols_of
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
@@ -172,8 +172,9 @@ class ProgramBuilder:
             return self.constants[key]
         value = op.value
         if not layout.is_row_major:
-            array = layout.arrange(array_of(op.value, _row_major_type(op.result), self.pool))
-            value = dense_attribute(array, self.pool, "packed")
+            array = array_of(op.value, _row_major_type(op.result), self.pool)
+            value = dense_attribute(layout.arrange(array), self.pool, "packed")
+            release_pages(array)
         constant = hal.ConstantOp.create(properties={"value": value}, result_types=[kind])
         constant.location = op.location
         first = self.top.first_op
