@@ -32,6 +32,7 @@ PASSES = {
     "onnx-assign-layouts": "passes.onnx.assign_layouts:AssignLayouts",
     "onnx-check-indices": "passes.onnx.check_indices:CheckIndices",
     "onnx-bind-parameters": "passes.onnx.bind_parameters:BindParameters",
+    "onnx-result-sizes": "passes.onnx.result_sizes:ResultSizes",
     "onnx-check-operators": "passes.onnx.check_operators:CheckOperators",
     "onnx-decompose-rnn": "passes.onnx.decompose_rnn:DecomposeRnn",
     "onnx-expand-functions": "passes.onnx.expand_functions:ExpandFunctions",

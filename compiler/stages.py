@@ -43,6 +43,7 @@ STAGES = (
             "onnx-legalize",
             "onnx-check-indices",
             "onnx-bind-parameters",
+            "onnx-result-sizes",
             "onnx-decompose-rnn",
             "onnx-check-operators",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}}}",
