@@ -57,12 +57,15 @@ class FunctionLowering:
 
     def lower_body(self, block: Block) -> list[SSAValue]:
         """Lowers a nested block in a scope of its own; gives what its terminator yields."""
+        location = self.builder.location
         self.builder.open_scope()
         self.lower_ops(block)
         terminator = block.last_op
         assert terminator is not None
         results = [self.values[operand] for operand in terminator.operands]
         self.builder.close_scope()
+        # What follows belongs to the operation around the block again.
+        self.builder.location = location
         return results
 
     def operands(self, op: Operation) -> list[SSAValue]:
