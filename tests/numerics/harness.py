@@ -20,50 +20,12 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-import passes.lower.hal_to_llvm  # noqa: F401  (registers the host program's lowering)
 from compiler.importer import import_model
 from compiler.ir_text import new_context
 from compiler.linking import link
+from compiler.pipeline import Pipeline
 from compiler.target import Target
-from passes.hal.plan_memory import PlanMemory
-from passes.krnl.schedule import ScheduleKrnl
-from passes.lower.affine_to_llvm import AffineToLLVM
-from passes.lower.krnl_to_affine import KrnlToAffine
-from passes.lower.onnx_to_krnl import OnnxToKrnl
-from passes.onnx.assign_layouts import AssignLayouts
-from passes.onnx.bind_parameters import BindParameters
-from passes.onnx.decompose_rnn import DecomposeRnn
-from passes.onnx.fold_constants import FoldConstants
-from passes.onnx.form_dispatches import FormDispatches
-from passes.onnx.infer_shapes import InferShapes
-from passes.onnx.result_sizes import ResultSizes
-from passes.onnx.simplify import Simplify
 from runtime.network import Network
-
-try:
-    from passes.affine.expand_math import ExpandMath
-
-    _EXPAND_MATH = (ExpandMath(),)
-except ImportError:
-    _EXPAND_MATH = ()
-
-PASSES = (
-    InferShapes(),
-    FoldConstants(),
-    Simplify(),
-    InferShapes(),
-    BindParameters(),
-    ResultSizes(),
-    DecomposeRnn(),
-    AssignLayouts(),
-    FormDispatches(),
-    OnnxToKrnl(),
-    ScheduleKrnl(),
-    PlanMemory(),
-    KrnlToAffine(),
-    *_EXPAND_MATH,
-    AffineToLLVM(),
-)
 
 Feed = Mapping[str, np.ndarray]
 Signature = Mapping[str, tuple[Any, Sequence[int | str | None] | None]]
@@ -120,7 +82,7 @@ def compile_model(model: onnx.ModelProto | bytes) -> Network:
     """The model as a network on this machine."""
     ctx = new_context()
     module = import_model(model, ctx)
-    for entry in PASSES:
+    for entry in _passes():
         entry.apply(ctx, module)
     return Network(link(module, ctx, _target()))
 
@@ -128,6 +90,11 @@ def compile_model(model: onnx.ModelProto | bytes) -> Network:
 @cache
 def _target() -> Target:
     return Target.host()
+
+
+@cache
+def _passes() -> tuple[Any, ...]:
+    return Pipeline.default(_target()).passes()
 
 
 def run_model(model: onnx.ModelProto, feed: Feed) -> dict[str, np.ndarray]:
