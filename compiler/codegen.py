@@ -14,8 +14,9 @@ from threading import Thread
 from compiler import llvm_worker
 from compiler.llvm_worker import Emit, Machine
 from compiler.object_cache import ObjectCache, content_key
-from compiler.target import Target, available_cores
+from compiler.target import Target
 from compiler.version import VERSION
+from runtime.cpus import available_cpus
 from runtime.errors import InternalError, Place
 
 SECONDS_PER_BYTE = 8e-6
@@ -95,7 +96,7 @@ def _compile_all(items: Sequence[Item], target: Target, store: Store) -> None:
     """Compiles (name, text) pairs, in helper processes too if there is enough to do."""
     queue = deque(items)
     seconds = SECONDS_PER_BYTE * sum(len(text) for _, text in items)
-    count = min(available_cores(), len(items)) - 1 if seconds > PARALLEL_SECONDS else 0
+    count = min(available_cpus(), len(items)) - 1 if seconds > PARALLEL_SECONDS else 0
     helpers = [_Helper(queue, target, store) for _ in range(count)]
     for helper in helpers:
         helper.start()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from runtime.cpus import available_cpus
 from runtime.errors import UnsupportedError
 
 _KIB = 1024
@@ -127,7 +127,7 @@ def _host() -> Target:
         l1_bytes=l1,
         l2_bytes=l2,
         l3_bytes=l3,
-        cores=available_cores(),
+        cores=available_cpus(),
         abi=_abi(architecture),
     )
 
@@ -139,13 +139,6 @@ def _vectors(architecture: str, features: set[str]) -> tuple[int, int]:
             return 512, 32
         return (256, 16) if "avx2" in features else (128, 16)
     return 128, 32
-
-
-def available_cores() -> int:
-    """How many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cache_bytes() -> tuple[int, int, int]:
@@ -180,7 +173,7 @@ def _named(name: str) -> Target:
                 features=_FEATURES.get(cpu, ""),
                 vector_bits=vectors[0],
                 vector_registers=vectors[1],
-                cores=available_cores(),
+                cores=available_cpus(),
                 abi=_abi(architecture),
             )
     known = " ".join(_CPUS[architecture].values())

@@ -260,7 +260,7 @@ def test_helper_processes_compile_the_same(monkeypatch: pytest.MonkeyPatch) -> N
     texts = {f"f{n}": f"define i32 @f{n}() {{ ret i32 {n} }}" for n in range(8)}
     serial = compile_modules(texts, Target.host(), ObjectCache(None))
     monkeypatch.setattr(codegen, "PARALLEL_SECONDS", 0.0)
-    monkeypatch.setattr(codegen, "available_cores", lambda: 2)
+    monkeypatch.setattr(codegen, "available_cpus", lambda: 2)
     # This thread waits, so that the helper has to do the work.
     monkeypatch.setattr(codegen, "compile_text", _slow_compile)
     parallel = compile_modules(texts, Target.host(), ObjectCache(None))
@@ -287,7 +287,7 @@ def test_a_rejected_module_is_named_also_from_a_helper(monkeypatch: pytest.Monke
     with pytest.raises(InternalError, match="LLVM rejects @bad"):
         compile_modules({"bad": "define nonsense"}, Target.host(), ObjectCache(None))
     monkeypatch.setattr(codegen, "PARALLEL_SECONDS", 0.0)
-    monkeypatch.setattr(codegen, "available_cores", lambda: 2)
+    monkeypatch.setattr(codegen, "available_cpus", lambda: 2)
     monkeypatch.setattr(codegen, "compile_text", _slow_compile)
     texts = {f"bad{n}": f"define nonsense {n}" for n in range(6)}
     with pytest.raises(InternalError, match="LLVM rejects @bad"):
@@ -300,7 +300,7 @@ import compiler.codegen as codegen
 from compiler.object_cache import ObjectCache
 from compiler.target import Target
 codegen.PARALLEL_SECONDS = 0.0
-codegen.available_cores = lambda: 2
+codegen.available_cpus = lambda: 2
 texts = {f"f{n}": f"define i32 @f{n}() {{ ret i32 {n} }}" for n in range(20)}
 print(len(codegen.compile_modules(texts, Target.host(), ObjectCache(None))))
 """
