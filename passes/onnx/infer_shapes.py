@@ -64,6 +64,9 @@ from passes.onnx.editing import erase_dead, replace_value, update_function_type
 from runtime.errors import InvalidModelError
 
 CONTENT = "onnx.content"
+CONTENT_TYPES = {np.dtype(code) for code in "?bhilqBHILQefd"}
+"""Element types of which contents are kept: what numpy has itself."""
+
 NAMED_ELEMENTS = 16
 """Integer vectors of at most this many elements get symbols for their elements."""
 
@@ -261,10 +264,10 @@ class Inference:
         for result in s.op.results:
             s.op.attributes.pop(_content_name(result), None)
             self.contents.pop(result, None)
-        if not any(_is_small(result.type) for result in s.op.results):
+        if not any(is_small(result.type) for result in s.op.results):
             return
         for result, content in zip(s.op.results, propagate_contents(s), strict=False):
-            if content is not None and _is_small(result.type):
+            if content is not None and is_small(result.type):
                 self.contents[result] = content
         for result in s.op.results:
             self._name_elements(result)
@@ -390,7 +393,7 @@ def _is_plain(kind: TensorType) -> bool:
     return not hasattr(kind.encoding, "dims")
 
 
-def _is_small(kind: Attribute) -> bool:
+def is_small(kind: Attribute) -> bool:
     """Whether contents are kept of tensors of this type."""
     if not isinstance(kind, TensorType):
         return False
@@ -399,7 +402,7 @@ def _is_small(kind: Attribute) -> bool:
         count *= size
         if size < 0 or count > CONTENT_ELEMENTS:
             return False
-    return dtype_of(kind).kind in "iufb"
+    return dtype_of(kind) in CONTENT_TYPES
 
 
 def _nameable(kind: Attribute) -> int | None:

@@ -274,7 +274,7 @@ def cast(s: NodeShapes) -> np.ndarray | None:
     content = known(s, 0)
     kind = s.op.results[0].type
     dtype = dtype_of(kind)
-    if content is None or dtype_of(s.element(0)).kind not in "iufb":
+    if content is None:
         return None
     if dtype.kind in "iu":
         return elementwise(lambda e: _to_integer(e, dtype), content)

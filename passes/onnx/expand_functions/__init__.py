@@ -25,7 +25,7 @@ from xdsl.passes import ModulePass
 from dialects.onnx.constants import ConstantPool, pool_of
 from dialects.onnx.ops import Call, OnnxOp
 from dialects.onnx.types import unknown
-from passes.onnx.editing import replace_value
+from passes.onnx.editing import replace_value, update_function_type
 from passes.onnx.expand_functions.calls import Functions, inline_call
 from passes.onnx.expand_functions.schemas import body_of_operator, has_body
 from passes.onnx.infer_shapes import InferShapes
@@ -51,6 +51,7 @@ class ExpandFunctions(ModulePass):
         pool = pool_of(ctx)
         for function in functions.entries:
             _expand_calls(function, functions, pool)
+            update_function_type(function)
         functions.erase()
         if self.keep is not None:
             while self._expand_operators(op, pool):

@@ -36,11 +36,11 @@ from dialects.onnx.constants import ConstantPool, array_of, make_const, pool_of
 from dialects.onnx.ops import Const, Custom, OnnxOp
 from dialects.onnx.types import dims_of, dtype_of, is_none, is_tensor
 from passes.onnx.editing import erase_dead, replace_value, update_function_type
-from passes.onnx.fold_constants import table
+from passes.onnx.fold_constants import quantization, table
 from passes.onnx.fold_constants.node import FOLD, FoldNode, Unfoldable
 from passes.onnx.fold_constants.reference import evaluate_by_reference
 
-__all__ = ["FoldConstants", "table"]
+__all__ = ["FoldConstants", "quantization", "table"]
 
 EXPANSIONS = frozenset({"Expand", "Tile", "ConstantOfShape", "EyeLike", "Range", "OneHot"})
 """Operators whose results hold little more information than their operands."""

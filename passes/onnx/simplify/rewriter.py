@@ -23,9 +23,9 @@ from xdsl.ir import Attribute, Operation, Region, SSAValue
 from dialects.onnx.constants import ConstantPool, array_of, make_const
 from dialects.onnx.dims import Dim, DimExpr
 from dialects.onnx.ops import Const, NoValue, OnnxOp, class_of_schema_version, since_version
-from dialects.onnx.shape import NodeShapes, infer_types
+from dialects.onnx.shape import NodeShapes, infer_types, propagate_contents
 from dialects.onnx.types import dims_of, dtype_of, f32, is_none, is_tensor, none_type
-from passes.onnx.infer_shapes import content_of
+from passes.onnx.infer_shapes import content_of, is_small
 from runtime.errors import InternalError
 
 Replacement: TypeAlias = "Sequence[SSAValue] | SSAValue | None"
@@ -103,6 +103,8 @@ class Rewriter:
         """The operation being replaced."""
         self.made: list[Operation] = []
         """What the current rule has made, in order."""
+        self.contents: dict[SSAValue, np.ndarray] = {}
+        """Contents of small tensors that rules have made."""
 
     # Reading.
 
@@ -156,7 +158,9 @@ class Rewriter:
     def content(self, value: SSAValue) -> np.ndarray | None:
         """A constant's array, or what `onnx-infer-shapes` found of a small tensor."""
         constant = self.constant(value)
-        return content_of(value, self.pool) if constant is None else constant
+        if constant is not None:
+            return constant
+        return self.contents[value] if value in self.contents else content_of(value, self.pool)
 
     def fresh(self, hint: str) -> DimExpr:
         """No rule makes an operation whose sizes only data tell."""
@@ -214,7 +218,10 @@ class Rewriter:
             operands=inputs, result_types=[none_type] * len(cls.OUTPUTS), properties=properties
         )
         self._insert(made)
-        made.results[0]._type = infer_types(NodeShapes(made, self))[0]
+        s = NodeShapes(made, self)
+        made.results[0]._type = infer_types(s)[0]
+        if is_small(made.results[0].type) and (content := propagate_contents(s)[0]) is not None:
+            self.contents[made.results[0]] = content
         return made.results[0]
 
     def none(self) -> SSAValue:
