@@ -73,8 +73,7 @@ def one_hot(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
     row = [*entries[:axis], *entries[axis + 1 :]]
     found = index_ops.from_scalar(k, k.s.cast(k.read(indices, row), i64))
     depth = k.size(k.dims(op.results[0])[axis])
-    negative = k.compare_index("lt", found, affine(0))
-    found = index_ops.select(k, negative, found + depth, found)
+    found = index_ops.from_end(k, found, depth)
     hot = k.compare_index("eq", found, entries[axis])
     off, on = (k.read(values, [affine(place)]) for place in (0, 1))
     return k.s.select(hot, on, off)

@@ -96,6 +96,16 @@ def modulo(k: Kernel, a: Affine, b: Affine) -> Affine:
     return select(k, negative, rest + b, rest)
 
 
+def from_end(k: Kernel, entry: Affine, size: Affine) -> Affine:
+    """An index of which negative values count from the end."""
+    low, high = entry.range
+    if low is not None and low >= 0:
+        return entry
+    if high is not None and high < 0:
+        return entry + size
+    return select(k, k.compare_index("lt", entry, affine(0)), entry + size, entry)
+
+
 def from_scalar(k: Kernel, scalar: Scalar) -> Affine:
     """An integer as an index; booleans and floats are converted."""
     return k.index_of(k.s.to_index(scalar))
@@ -116,13 +126,7 @@ def wrapped(k: Kernel, entry: Affine, dim: Dim) -> Affine:
 
     ONNX forbids indices outside of [-dim, dim); the check of a run is `onnx-check-indices`.
     """
-    low, high = entry.range
-    size = k.size(dim)
-    if low is not None and low == high:
-        return clamp(k, entry + size if low < 0 else entry, dim)
-    if low is None or low < 0:
-        entry = select(k, k.compare_index("lt", entry, affine(0)), entry + size, entry)
-    return clamp(k, entry, dim)
+    return clamp(k, from_end(k, entry, k.size(dim)), dim)
 
 
 def parameters(k: Kernel, op: OnnxOp, number: int) -> list[Affine] | None:

@@ -39,8 +39,7 @@ def for_axis(k: Kernel, op: OnnxOp, number: int, rank: int, emit: Callable[[int]
         return
     entries = index_ops.parameters(k, op, number)
     assert entries is not None
-    negative = k.compare_index("lt", entries[0], affine(0))
-    chosen = index_ops.select(k, negative, entries[0] + rank, entries[0])
+    chosen = index_ops.from_end(k, entries[0], affine(rank))
     for axis in range(rank):
         hit = k.compare_index("eq", chosen, affine(axis))
         k.run_if(hit, lambda axis=axis: emit(axis))

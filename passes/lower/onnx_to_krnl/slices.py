@@ -82,11 +82,7 @@ def _runtime_parts(k: Kernel, op: OnnxOp, dims: Sequence[Dim]) -> list[Part]:
     assert starts is not None and ends is not None
     axes = [affine(axis) for axis in range(len(starts))] if axes is None else axes
     steps = [affine(1)] * len(starts) if steps is None else steps
-    rank = affine(len(dims))
-    axes = [
-        index_ops.select(k, k.compare_index("lt", axis, affine(0)), axis + rank, axis)
-        for axis in axes
-    ]
+    axes = [index_ops.from_end(k, axis, affine(len(dims))) for axis in axes]
     return [
         _runtime_part(k, axis, k.size(dim), list(zip(axes, starts, ends, steps, strict=True)))
         for axis, dim in enumerate(dims)
@@ -116,8 +112,7 @@ def _runtime_part(
 
 def _from_end(k: Kernel, entry: Affine, dim: Affine, low: Affine, high: Affine) -> Affine:
     """A bound, negative ones counted from the end, inside of [low, high]."""
-    negative = k.compare_index("lt", entry, affine(0))
-    entry = index_ops.select(k, negative, entry + dim, entry)
+    entry = index_ops.from_end(k, entry, dim)
     return index_ops.maximum(k, index_ops.minimum(k, entry, high), low)
 
 

@@ -1,0 +1,210 @@
+"""Roots that change sizes at the ends of axes: Pad, CenterCropPad.
+
+The result is cut into boxes, each a nest without conditions: what lies outside of the operand, and
+the interior, which is a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from xdsl.ir import Attribute, SSAValue
+
+from dialects.onnx.dims import Dim, floordiv, maximum
+from dialects.onnx.ops import OnnxOp
+from dialects.onnx.shape.helpers import normalize_axis
+from dialects.onnx.types import is_none
+from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl import index_ops
+from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.registry import root
+from passes.lower.onnx_to_krnl.result_sizes import result_sizes
+from passes.lower.onnx_to_krnl.scalars import Scalar
+from passes.onnx.bind_parameters import parameter
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a padded tensor: indices [lower, upper) of the result stand in the operand.
+
+    ``before`` elements stand in front of the operand's first (a negative number: so many are
+    cut off).
+    """
+
+    before: Affine
+    lower: Affine
+    upper: Affine
+    size: Affine
+    dim: Dim
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the axis stays as it is."""
+        return self.before == affine(0) and self.size == self.upper and self.lower == affine(0)
+
+
+def axis_of(k: Kernel, before: Affine, dim: Dim, size: Dim) -> Axis:
+    """An axis with ``before`` elements in front of an operand of size ``dim``."""
+    whole = k.size(size)
+    if before == affine(0) and dim == size:
+        return Axis(before, before, whole, whole, dim)
+    lower = index_ops.minimum(k, index_ops.maximum(k, before, 0), whole)
+    end = index_ops.minimum(k, before + k.size(dim), whole)
+    return Axis(before, lower, index_ops.maximum(k, end, lower), whole, dim)
+
+
+@root("Pad")
+def pad(k: Kernel, op: OnnxOp) -> None:
+    """The operand, and around it a constant or elements of the operand."""
+    source, result = op.operands[0], op.results[0]
+    dims = k.dims(source)
+    before, _ = pad_amounts(k, op)
+    axes = [
+        axis_of(k, amount, dim, size)
+        for amount, dim, size in zip(before, dims, k.dims(result), strict=True)
+    ]
+    mode = op.get("mode") or "constant"
+    if mode == "constant":
+        element = k.element(result)
+        fill_with_constant(k, source, result, axes, lambda: _fill(k, op, element))
+    else:
+        fill_with_elements(k, source, result, axes, mode)
+
+
+@result_sizes("Pad")
+def pad_sizes(k: Kernel, op: OnnxOp) -> list[Affine]:
+    """Sizes with what is put before and after."""
+    dims = k.dims(op.operands[0])
+    return [a + k.size(dim) + b for dim, a, b in zip(dims, *pad_amounts(k, op), strict=True)]
+
+
+def pad_amounts(k: Kernel, op: OnnxOp) -> tuple[list[Affine], list[Affine]]:
+    """How many elements stand before and after every axis."""
+    rank = len(k.dims(op.operands[0]))
+    given = op.get("pads") or op.get("paddings") if len(op.operands) == 1 else None
+    amounts = [affine(a) for a in given] if given else index_ops.parameters(k, op, 1) or []
+    axes = parameter(op, 3)
+    if len(op.operands) > 3 and axes is None and not is_none(op.operands[3]):
+        return _runtime_amounts(k, op, amounts, rank)
+    places = list(range(rank))
+    if axes is not None:
+        places = [normalize_axis(int(axis), rank) for axis in axes]  # type: ignore[arg-type]
+    before, after = [affine(0)] * rank, [affine(0)] * rank
+    for number, axis in enumerate(places):
+        before[axis], after[axis] = amounts[number], amounts[number + len(places)]
+    return before, after
+
+
+def _runtime_amounts(
+    k: Kernel, op: OnnxOp, amounts: Sequence[Affine], rank: int
+) -> tuple[list[Affine], list[Affine]]:
+    """Amounts of axes that only a run knows."""
+    before, after = [affine(0)] * rank, [affine(0)] * rank
+    named = index_ops.parameters(k, op, 3) or []
+    for number, entry in enumerate(named):
+        entry = index_ops.from_end(k, entry, affine(rank))
+        for axis in range(rank):
+            chosen = k.compare_index("eq", entry, affine(axis))
+            before[axis] = index_ops.select(k, chosen, amounts[number], before[axis])
+            end = amounts[number + len(named)]
+            after[axis] = index_ops.select(k, chosen, end, after[axis])
+    return before, after
+
+
+def _fill(k: Kernel, op: OnnxOp, element: Attribute) -> Scalar:
+    """The constant that stands around the operand."""
+    if len(op.operands) > 2 and not is_none(op.operands[2]):
+        rank = len(k.dims(op.operands[2]))
+        return k.read(op.operands[2], [affine(0)] * rank)
+    return k.s.const(op.get("value") or 0, element)
+
+
+@root("CenterCropPad")
+def center_crop_pad(k: Kernel, op: OnnxOp) -> None:
+    """The middle of the operand, zeros around it where the result is larger."""
+    source, result = op.operands[0], op.results[0]
+    element = k.element(result)
+    axes = []
+    for dim, size in zip(k.dims(source), k.dims(result), strict=True):
+        added, removed = maximum(size - dim, 0), maximum(dim - size, 0)
+        before = floordiv(added, 2) - floordiv(removed, 2)
+        axes.append(axis_of(k, k.size(before), dim, size))
+    fill_with_constant(k, source, result, axes, lambda: k.s.const(0, element))
+
+
+def fill_with_constant(
+    k: Kernel, source: SSAValue, result: SSAValue, axes: Sequence[Axis], fill: Callable[[], Scalar]
+) -> None:
+    """The operand inside, a constant outside: a nest for the inside and each side of each axis."""
+    order = k.layout(result).order
+
+    def place(outer: list[Affine], ivs: list[Affine]) -> list[Affine]:
+        return k.logical(k.layout(result), [*outer, *ivs])
+
+    def border(outer: list[Affine], extents: list[tuple[Affine, Affine]]) -> None:
+        if extents[-1] == (affine(0), affine(0)):
+            return
+        rest = [(affine(0), axes[a].size) for a in order[len(outer) + len(extents) :]]
+        k.nest([*extents, *rest], lambda ivs: k.give(result, place(outer, ivs), fill()))
+
+    def level(outer: list[Affine]) -> None:
+        run: list[tuple[Affine, Affine]] = []
+        for axis in order[len(outer) :]:
+            if not axes[axis].is_whole:
+                break
+            run.append((affine(0), axes[axis].size))
+        depth = len(outer) + len(run)
+        if depth == len(order):
+            k.nest(run, lambda ivs: copy(place(outer, ivs)))
+            return
+        axis = axes[order[depth]]
+        if axis.lower != affine(0):
+            border(outer, [*run, (affine(0), axis.lower)])
+        k.nest([*run, (axis.lower, axis.upper)], lambda ivs: level([*outer, *ivs]))
+        if axis.upper != axis.size:
+            border(outer, [*run, (axis.upper, axis.size)])
+
+    def copy(entries: list[Affine]) -> None:
+        inner = [entry - axis.before for entry, axis in zip(entries, axes, strict=True)]
+        k.give(result, entries, k.read(source, inner))
+
+    level([])
+
+
+def fill_with_elements(
+    k: Kernel, source: SSAValue, result: SSAValue, axes: Sequence[Axis], mode: str
+) -> None:
+    """Elements of the operand outside as well; the innermost padded axis is cut in three."""
+    layout = k.layout(result)
+    padded = [a for a in layout.order if not axes[a].is_whole]
+    cut = padded[-1] if padded else layout.order[-1]
+    whole = axes[cut]
+    parts = [(affine(0), whole.lower), (whole.lower, whole.upper), (whole.upper, whole.size)]
+    for number, part in enumerate(parts):
+        mapped = [a for a in padded if a != cut or number != 1]
+
+        def body(ivs: list[Affine], mapped: list[int] = mapped) -> None:
+            entries = k.logical(layout, ivs)
+            at = [entry - axis.before for entry, axis in zip(entries, axes, strict=True)]
+            for a in mapped:
+                at[a] = _reflected(k, mode, at[a], axes[a].dim)
+            k.give(result, entries, k.read(source, at))
+
+        if part[0] != part[1]:
+            extents = [part if a == cut else (affine(0), axes[a].size) for a in layout.order]
+            k.nest(extents, body)
+
+
+def _reflected(k: Kernel, mode: str, entry: Affine, dim: Dim) -> Affine:
+    """The operand's index that an index outside of it stands for."""
+    size = k.size(dim)
+    if mode == "edge":
+        return index_ops.clamp(k, entry, dim)
+    if mode == "wrap":
+        return index_ops.modulo(k, entry, index_ops.maximum(k, size, 1))
+    # reflect: 0 1 2 1 0 1 ... has period 2 * last
+    last = size - 1
+    positive = index_ops.maximum(k, entry, entry * -1)
+    rest = index_ops.modulo(k, positive, index_ops.maximum(k, last * 2, 1))
+    return index_ops.minimum(k, rest, last * 2 - rest)
