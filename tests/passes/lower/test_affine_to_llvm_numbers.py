@@ -497,6 +497,35 @@ def test_parallel_loop_covers_the_space_in_chunks() -> None:
     assert context.grains == [5]
 
 
+def test_parallel_bodies_use_a_buffer_in_several_loops() -> None:
+    text = """
+    func.func @f(%a: memref<?x?x?xf32>, %n: index, %m: index, %k: index) {
+      affine.parallel (%i) = (0) to (%n) {
+        affine.for %j = 0 to %m {
+          affine.for %l = 1 to %k {
+            %x = affine.load %a[%i, %j, %l - 1] : memref<?x?x?xf32>
+            %y = affine.load %a[%i, %j, %l] : memref<?x?x?xf32>
+            %z = arith.addf %x, %y : f32
+            affine.store %z, %a[%i, %j, %l] : memref<?x?x?xf32>
+          }
+        }
+        affine.for %j = 1 to %m {
+          affine.for %l = 0 to %k {
+            %x = affine.load %a[%i, %j - 1, %l] : memref<?x?x?xf32>
+            %y = affine.load %a[%i, %j, %l] : memref<?x?x?xf32>
+            %z = arith.addf %x, %y : f32
+            affine.store %z, %a[%i, %j, %l] : memref<?x?x?xf32>
+          }
+        }
+      }
+      return
+    }"""
+    a = like(np.random.default_rng(4).integers(-9, 9, (5, 4, 3)).astype(np.float32))
+    expected = a.cumsum(2).cumsum(1)
+    kernels(text)("f", a, 5, 4, 3, context=Context())
+    np.testing.assert_array_equal(a, expected)
+
+
 def test_helpers_are_called_and_return_several_values() -> None:
     text = """
     func.func private @divide(%x: i32, %y: i32) -> (i32, i32) attributes {alwaysinline} {
