@@ -181,11 +181,11 @@ def fix_shapes(module: ModuleOp, shapes: Mapping[str, tuple[int, ...]]) -> None:
     if not shapes:
         return
     from xdsl.dialects.builtin import StringAttr
-    from xdsl.dialects.func import FuncOp
 
+    from compiler.lowered import main_function
     from dialects.onnx.types import dims_of, element_type_of, tensor_type
 
-    main = next(op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main")
+    main = main_function(module)
     for argument, entry in zip(main.body.block.args, main.arg_attrs or (), strict=True):
         name = entry.data["onnx.name"]
         assert isinstance(name, StringAttr)

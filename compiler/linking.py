@@ -12,12 +12,13 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     DenseResourceAttr,
     DictionaryAttr,
+    FusedLoc,
     IntegerAttr,
     ModuleOp,
     StringAttr,
     SymbolRefAttr,
 )
-from xdsl.ir import Attribute
+from xdsl.ir import Attribute, Operation
 
 from compiler.codegen import compile_modules
 from compiler.llvm_text import kernel_modules
@@ -29,6 +30,7 @@ from dialects import llvm
 from dialects.hal import sizes_of
 from dialects.onnx.constants import array_of, pool_of
 from dialects.onnx.dims import symbols_of
+from dialects.onnx.locations import node_of
 from dialects.onnx.types import dtype_of
 from runtime.errors import InternalError, Place
 from runtime.program import Program
@@ -59,24 +61,30 @@ def link(
     constants = _constants(module, ctx)
     report.object_bytes = sum(map(len, objects.values()))
     report.constant_bytes = sum(array.nbytes for array in constants.values())
-    _count_kernels(module, report)
+    dispatches = _dispatches(module)
+    report.dispatches = len(dispatches)
+    report.kernels = len({entry["name"] for entry in dispatches})
     entries = manifest(module, target, list(constants))
+    entries["kernels"] = dispatches
     entries["report"] = report.as_json()
     return Program(entries, objects, constants)
 
 
-def _count_kernels(module: ModuleOp, report: Report) -> None:
-    """Counts the calls of the host program to functions of the module."""
+def _dispatches(module: ModuleOp) -> list[dict[str, Any]]:
+    """The kernels that the host program calls, in order, with the nodes each call computes."""
     functions = {
         op.sym_name.data: op for op in module.ops if isinstance(op, llvm.FuncOp) and op.body.blocks
     }
-    called = [
-        op.callee.string_value()
+    return [
+        {"name": op.callee.string_value(), "nodes": _node_names(op)}
         for op in functions["terrace_run"].walk()
-        if isinstance(op, llvm.CallOp) and op.callee is not None
+        if isinstance(op, llvm.CallOp) and op.callee and op.callee.string_value() in functions
     ]
-    report.dispatches = sum(name in functions for name in called)
-    report.kernels = len(functions.keys() & set(called))
+
+
+def _node_names(op: Operation) -> list[str]:
+    parts: Any = op.location.locations if isinstance(op.location, FusedLoc) else (op.location,)
+    return [name for part in parts if (name := node_of(part).name)]
 
 
 def _constants(module: ModuleOp, ctx: Context) -> dict[str, np.ndarray]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+
 from compiler import stages
 from compiler.ir_text import print_module, stage_of
 from compiler.pipeline import Observer, Pipeline, make_pass, run_passes
 from compiler.report import Report
 from compiler.target import Target
-from runtime.errors import InputError
+from runtime.errors import InputError, InvalidModelError
 
 if TYPE_CHECKING:
     from xdsl.context import Context
-    from xdsl.dialects.builtin import ModuleOp
 
     from runtime.network import Network
     from runtime.program import Program
@@ -108,3 +110,14 @@ def remaining_passes(module: ModuleOp, to: str, target: Target) -> list[str]:
 def has_dispatches(module: ModuleOp) -> bool:
     """Whether dispatches are formed, after which the passes of the `onnx` stage are done."""
     return any("onnx.dispatch" in op.attributes for op in module.ops)
+
+
+def main_function(module: ModuleOp) -> FuncOp:
+    """The function that a module on the `onnx` stage stands for.
+
+    Raises InvalidModelError when there is none.
+    """
+    for op in module.ops:
+        if isinstance(op, FuncOp) and op.sym_name.data == "main":
+            return op
+    raise InvalidModelError("the module has no function @main")

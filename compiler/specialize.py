@@ -14,11 +14,11 @@ from threading import Lock
 from typing import Any
 
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr
-from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 
 from compiler.driver import Request, read
 from compiler.linking import metadata_entries, plain
+from compiler.lowered import main_function
 from compiler.signature import NodeArg, named_size, type_name
 from dialects.onnx.types import dims_of, dtype_of, is_tensor
 from passes.onnx.check_operators import UnsupportedOperators
@@ -99,7 +99,7 @@ def _shape(name: str, value: Any) -> tuple[int, ...]:
 
 
 def _declared(module: ModuleOp) -> Signature:
-    main = next(op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main")
+    main = main_function(module)
     names = plain(module.attributes.get("onnx.dim_params", DictionaryAttr({})))
     arguments, results = main.body.block.args, main.get_return_op()
     assert results is not None

@@ -55,7 +55,7 @@ STAGES = (
         ),
         entry="lower-krnl",
     ),
-    Stage("affine", lambda target: ("lower-affine",), entry="lower-affine"),
+    Stage("affine", lambda target: ("lower-affine", "expand-math"), entry="lower-affine"),
     Stage("llvm", lambda target: ("lower-llvm",), entry="lower-llvm"),
 )
 """Each stage's text can be the compiler's input."""
