@@ -2,22 +2,32 @@
 
 Requires a host program. Ensures that every `hal.alloc` whose size follows from the inputs' sizes has an
 `offset` (bytes, a multiple of 64), such that no two buffers that live at the same time overlap, and that the
-program says how large its arena is. Buffers of sizes that only data tell stay on the heap.
+program says how large its arena is. Buffers of sizes that only data tell, and those that control flow
+allocates later, stay on the heap.
 
     hal.alloc ["n"]   ==>   hal.alloc ["n"] {offset = "4096"}
 
-Sizes known as numbers are placed by first fit, in three orders of which the best is kept; symbolic ones
+The result of a kernel that reads each element where it writes it (`krnl.inplace`) takes over an operand's
+buffer that nobody needs any more. Sizes known as numbers are placed by first fit, in three orders of which the best is kept; symbolic ones
 share slots, each as large as the largest buffer that is provably never larger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import DYNAMIC_INDEX, IntegerType, MemRefType, ModuleOp, StringAttr
+from xdsl.dialects import func
+from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
+    DenseArrayBase,
+    IntegerType,
+    MemRefType,
+    ModuleOp,
+    StringAttr,
+)
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
@@ -32,7 +42,7 @@ ALIGNMENT = 64
 class Interval:
     """A buffer: its size in bytes and the operations between which it is needed."""
 
-    op: hal.AllocOp
+    ops: list[hal.AllocOp]
     size: Dim
     first: int
     last: int
@@ -51,20 +61,27 @@ class PlanMemory(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Plans every host program of the module."""
+        inplace = {
+            kernel.sym_name.data: kernel.attributes["krnl.inplace"]
+            for kernel in op.ops
+            if isinstance(kernel, func.FuncOp) and "krnl.inplace" in kernel.attributes
+        }
         for program in op.ops:
             if isinstance(program, hal.ProgramOp):
-                plan(program)
+                plan(program, inplace)
 
 
-def plan(program: hal.ProgramOp) -> None:
+def plan(program: hal.ProgramOp, inplace: Mapping[str, Attribute]) -> None:
     """Plans one host program in place."""
-    intervals = _Liveness(program).intervals()
+    liveness = _Liveness(program)
+    intervals = liveness.take_over(liveness.intervals(), inplace)
     static = [i for i in intervals if isinstance(i.size, int)]
     symbolic = [i for i in intervals if not isinstance(i.size, int)]
     total: Dim = _place_static(static)
     total = _place_symbolic(symbolic, total)
     for interval in intervals:
-        interval.op.properties["offset"] = StringAttr(str(interval.offset))
+        for op in interval.ops:
+            op.properties["offset"] = StringAttr(str(interval.offset))
     program.properties["arena_bytes"] = StringAttr(str(total))
 
 
@@ -111,15 +128,49 @@ class _Liveness:
         """The buffers that the arena can hold."""
         found: list[Interval] = []
         for op in self.number:
-            if not isinstance(op, hal.AllocOp):
+            if not isinstance(op, hal.AllocOp) or op.later is not None:
                 continue
             dims = sizes_of(op.dims)
             if all(symbols_of(dim) <= self.early for dim in dims):
                 kind = op.result.type
                 assert isinstance(kind, MemRefType)
                 last = self._last_use(op.result, op)
-                found.append(Interval(op, byte_size(kind, dims), self.number[op], last))
+                found.append(Interval([op], byte_size(kind, dims), self.number[op], last))
         return found
+
+    def take_over(
+        self, intervals: list[Interval], inplace: Mapping[str, Attribute]
+    ) -> list[Interval]:
+        """Joins the buffers of kernels that may work in place."""
+        of_buffer = {interval.ops[0].result: interval for interval in intervals}
+        for op in self.number:
+            if not isinstance(op, hal.DispatchOp):
+                continue
+            places = inplace.get(op.callee.root_reference.data)
+            target = of_buffer.get(op.buffers[-1])
+            if not isinstance(places, DenseArrayBase) or target is None:
+                continue
+            for place in places.get_values():
+                source = of_buffer.get(op.buffers[int(place)])
+                if source is not None and self._may_join(source, target, op):
+                    source.ops += target.ops
+                    source.last = target.last
+                    of_buffer.update((made.result, source) for made in target.ops)
+                    intervals.remove(target)
+                    break
+        return intervals
+
+    def _may_join(self, source: Interval, target: Interval, op: Operation) -> bool:
+        """Whether an operand dies where the result is born, in one run of operations."""
+        same_block = all(made.parent is op.parent for made in (*source.ops, *target.ops))
+        only_once = sum(b is source.ops[-1].result for b in op.operands) == 1
+        return (
+            source is not target
+            and same_block
+            and only_once
+            and source.size == target.size
+            and source.last == self.number[op]
+        )
 
     def _last_use(self, buffer: SSAValue, owner: Operation) -> int:
         last = self.number[owner]

@@ -14,8 +14,9 @@ from xdsl.ir import SSAValue
 
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import dims_of, is_tensor, layout_of
+from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
+from passes.lower.onnx_to_krnl.scalars import storage_type
 
 
 def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
@@ -76,3 +77,26 @@ def _groups(dims: Sequence[Dim], values: Sequence[Sequence[Dim]]) -> list[list[i
         else:
             groups.append([axis])
     return groups
+
+
+def reusable_inputs(dispatch: func.FuncOp) -> list[int]:
+    """Inputs whose buffer the (only) output may take over: each element is read where it is written."""
+    body = dispatch.body.block
+    nodes = [op for op in body.ops if isinstance(op, OnnxOp)]
+    assert body.last_op is not None
+    outputs = body.last_op.operands
+    if len(outputs) != 1 or not nodes or any(key_of(op) not in POINTWISE for op in nodes):
+        return []
+    shape, storage = _placement(outputs[0])
+    return [
+        number
+        for number, value in enumerate(body.args)
+        if is_tensor(value.type) and _placement(value) == (shape, storage)
+    ]
+
+
+def _placement(value: SSAValue) -> tuple:
+    """What two tensors must share for one buffer to serve both: sizes, order, bytes."""
+    order = (dims_of(value.type), layout_of(value.type))
+    element = storage_type(element_type_of(value.type))
+    return order, getattr(element, "bitwidth", 0)

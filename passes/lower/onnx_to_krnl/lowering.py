@@ -17,8 +17,9 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
+from dialects.krnl import integers
 from dialects.onnx.constants import pool_of
-from passes.lower.onnx_to_krnl.collapse import collapsed_dims
+from passes.lower.onnx_to_krnl.collapse import collapsed_dims, reusable_inputs
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.program import ProgramBuilder
 
@@ -43,4 +44,8 @@ def emit_kernel(dispatch: func.FuncOp) -> func.FuncOp:
     """The kernel of one dispatch."""
     kernel = Kernel(dispatch, collapsed_dims(dispatch))
     kernel.emit()
-    return kernel.finish(dispatch.sym_name.data)
+    made = kernel.finish(dispatch.sym_name.data)
+    reusable = reusable_inputs(dispatch)
+    if reusable:
+        made.attributes["krnl.inplace"] = integers(tuple(reusable))
+    return made
