@@ -91,9 +91,9 @@ class ScheduleKrnl(ModulePass):
         """A register tile of rows by columns."""
         row, column = nest.contraction.get_values()  # type: ignore[union-attr]
         lanes = self.lanes(nest)
-        if not _is_vectorizable(nest, column):
-            return
         extents = [_static(bounds) for bounds in nest.extents]
+        if not _is_vectorizable(nest, column, any_store=extents[column] is not None):
+            return
         width = _panel(nest, column) or _column_width(extents[column], lanes)
         vectors = max(1, width // lanes)
         rows = self.rows(extents[row], vectors)
@@ -239,8 +239,13 @@ def _column_width(extent: int | None, lanes: int) -> int:
     return lanes * min(4, max(1, -(-extent // lanes)))
 
 
-def _is_vectorizable(nest: krnl.IterateOp, axis: int | None = None) -> bool:
-    """Whether a loop (the innermost) reads and writes neighbours around a nested reduction."""
+def _is_vectorizable(
+    nest: krnl.IterateOp, axis: int | None = None, any_store: bool = False
+) -> bool:
+    """Whether a loop (the innermost) reads and writes neighbours around a nested reduction.
+
+    With ``any_store`` results may go anywhere: they are then stored element by element.
+    """
     body = nest.body.block
     if axis is None:
         if not any(isinstance(op, krnl.IterateOp) for op in body.ops):
@@ -252,6 +257,8 @@ def _is_vectorizable(nest: krnl.IterateOp, axis: int | None = None) -> bool:
     seen: set[SSAValue] = {variable}
     for op in body.walk():
         if isinstance(op, krnl.LoadOp | krnl.StoreOp):
+            if any_store and isinstance(op, krnl.StoreOp) and not seen & set(op.indices) - {variable}:
+                continue
             if not _is_contiguous(op, variable, seen - {variable}):
                 return False
         elif isinstance(op, krnl.IndexOp):

@@ -360,4 +360,4 @@ def _keeps_neighbours(op: OnnxOp, root: OnnxOp) -> bool:
     if op.OP_TYPE == "Transpose":
         perm = op.get("perm") or tuple(range(rank - 1, -1, -1))
         return perm[(after or (rank - 1,))[-1]] == (before or (rank - 1,))[-1]
-    return True
+    return key_of(op) in POINTWISE or (before is None and after is None)

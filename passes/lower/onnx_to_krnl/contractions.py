@@ -149,11 +149,14 @@ def conv(k: Kernel, op: OnnxOp) -> None:
 
     space: list[Dim] = [dims[0], *dims[2:]]
     space += [outputs] if groups == 1 or depthwise else [groups, per_group]
-    k.nest(
-        space,
-        body,
-        contraction=(len(space) - 2 if groups == 1 or depthwise else rank, len(space) - 1),
-    )
+    k.nest(space, body, contraction=(_row_axis(dims[2:]), len(space) - 1))
+
+
+def _row_axis(spatial: Sequence[Dim]) -> int:
+    """The loop whose iterations make the rows of a tile: the last spatial axis, or a longer one."""
+    sizes = [size if isinstance(size, int) else 64 for size in spatial]
+    best = max(range(len(sizes)), key=lambda axis: (min(sizes[axis], 14), axis))
+    return 1 + best
 
 
 def _per_group(outputs: Dim, groups: int) -> int:
