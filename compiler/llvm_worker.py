@@ -23,9 +23,9 @@ Machine = tuple[str, str, str, str]
 PIPELINE = "O2"
 """Names the optimisation pipeline: part of what identifies an object in the cache.
 
-Chosen by measuring seven typical kernels: O3 makes none of them faster (a normalization takes 14 us
-instead of 9) and its code is a fifth larger and a tenth slower to make. Without unrolling LLVM takes
-a third less time, but windows of 3x3 run 4 to 20 times slower. SLP vectorization costs 5 %.
+Chosen by measuring seven typical kernels. O3 makes none of them faster (a normalization takes 14 us
+instead of 9), its code is a fifth larger and a tenth slower to make. Without unrolling LLVM takes a
+third less time, but windows of 3x3 run 4 to 20 times slower. SLP vectorization costs 5 %.
 """
 
 
