@@ -1,0 +1,18 @@
+"""The pass `expand-math`: transcendental functions as calls of branch-free functions.
+
+In: the `affine` stage. Out: the same without those operations of `math` for which LLVM would call
+libm. Each is a call of a private function, made once per module and type and marked `alwaysinline`,
+so that loops around it vectorise:
+
+    %y = math.exp %x : f32      ->      %y = func.call @exp_f32(%x) : (f32) -> f32
+
+    func.func private @exp_f32(%x : f32) -> f32 attributes {alwaysinline} { ... arith, math ... }
+
+What a function computes, and how, stands in the module of its family (`exponential`, `logarithm`,
+`power`, `trigonometric`, `inverse_trigonometric`, `error_function`); they are written with `body`.
+f16 and bf16 compute in f32.
+"""
+
+from passes.affine.expand_math.expansion import ExpandMath
+
+__all__ = ["ExpandMath"]
