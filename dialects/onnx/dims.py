@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from keyword import iskeyword
-from math import gcd
+from math import gcd, lcm
 from typing import TypeAlias, Union
 
 Dim: TypeAlias = Union[int, "DimExpr"]
@@ -185,6 +185,28 @@ def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
             return None
         rest.remove(atom)
     return tuple(rest)
+
+
+def without_rounding(dim: Dim) -> tuple[Dim, int]:
+    """(n, d) so that ``dim`` is n / d if every division by a number in it leaves no remainder."""
+    if isinstance(dim, int):
+        return dim, 1
+    parts: list[tuple[Dim, int]] = []
+    for monomial, coefficient in dim.terms:
+        top: Dim = coefficient
+        bottom = 1
+        for atom in monomial:
+            if isinstance(atom, Function) and atom.kind == "//" and isinstance(atom.rhs, int):
+                inner, denominator = without_rounding(atom.lhs)
+                top, bottom = top * inner, bottom * denominator * atom.rhs
+            else:
+                top = top * DimExpr((((atom,), 1),))
+        parts.append((top, bottom))
+    common = lcm(*(bottom for _, bottom in parts))
+    total: Dim = 0
+    for top, bottom in parts:
+        total = total + top * (common // bottom)
+    return total, common
 
 
 def floordiv(lhs: Dim, rhs: Dim) -> Dim:

@@ -59,7 +59,7 @@ from dialects.onnx.shape import (
 )
 from dialects.onnx.shape.contents import objects
 from dialects.onnx.shape.helpers import must_be_equal
-from dialects.onnx.types import dims_of, dtype_of, is_none, tensor_type
+from dialects.onnx.types import UnknownType, dims_of, dtype_of, is_none, tensor_type, unknown
 from passes.onnx.editing import erase_dead, replace_value, update_function_type
 from runtime.errors import InvalidModelError
 
@@ -250,7 +250,7 @@ class Inference:
         outer, self.op = self.op, op
         s = NodeShapes(op, self)
         try:
-            kinds = infer_types(s)
+            kinds = self._kinds(s)
             for result, kind in zip(op.results, kinds, strict=False):
                 if not is_none(result):
                     result._type = kind
@@ -259,6 +259,12 @@ class Inference:
             raise InvalidModelError(str(error), place_of(op.location, "onnx")) from error
         finally:
             self.op = outer
+
+    def _kinds(self, s: NodeShapes) -> Sequence[Attribute]:
+        """Result types by the operator's rule; nothing is known behind an unknown operator."""
+        if any(isinstance(operand.type, UnknownType) for operand in s.op.operands):
+            return [unknown] * len(s.op.results)
+        return infer_types(s)
 
     def _propagate(self, s: NodeShapes) -> None:
         for result in s.op.results:

@@ -127,6 +127,15 @@ def test_reshape_copies_infers_and_cancels() -> None:
     assert reshape_target((h, w, 4), (0, -1), False) == [h, 4 * w]
     assert reshape_target(dims("h + 1", "w"), (-1, w), False) == [h + 1, w]
     assert reshape_target(dims("b", "4*h"), (-1, h, 2), False) == [2 * symbol("b"), h, 2]
+    assumed: list[tuple[Dim, Dim]] = []
+    halves = dims("4*(n // 2)", "b")
+    note = lambda lhs, rhs: assumed.append((lhs, rhs))  # noqa: E731
+    assert reshape_target(halves, dims("-1", "n", "2"), False, note) == [
+        symbol("b"),
+        symbol("n"),
+        2,
+    ]
+    assert assumed == [dims("4*(n // 2)*b", "2*n*b")]
     with pytest.raises(ShapeError, match=r"\[2, 3\] cannot be reshaped to \[4, -1\]"):
         reshape_target((2, 3), (4, -1), False)
     with pytest.raises(ShapeError, match=r"\[2, h\] cannot be reshaped to \[3, h\]"):

@@ -10,7 +10,8 @@ import numpy as np
 from xdsl.ir import Attribute
 
 from dialects.onnx.shape import (
-    contents,
+    content_arithmetic,
+    content_movement,
     contractions,
     control,
     custom,
@@ -63,7 +64,8 @@ __all__ = [
     "broadcast",
     "broadcast_dim",
     "concat_dims",
-    "contents",
+    "content_arithmetic",
+    "content_movement",
     "contractions",
     "control",
     "conv_output",

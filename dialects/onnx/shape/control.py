@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute, Region
 
-from dialects.onnx.dims import Dim, maximum, symbols_of
+from dialects.onnx.dims import SIGNED_PREFIX, Dim, maximum, symbols_of
 from dialects.onnx.shape.contents import Equality
 from dialects.onnx.shape.helpers import normalize_axis
 from dialects.onnx.shape.node import NodeShapes, infer
@@ -84,12 +85,20 @@ def if_(s: NodeShapes) -> list[Attribute]:
         return s.scope.take_branch(region_of(s, *kinds))
     condition = condition_of(s)
     pairs = list(zip(*kinds.values(), strict=True))
-    if isinstance(condition, Equality) and any(_ranks_differ(a, b) for a, b in pairs):
+    if _asks_sizes(condition) and any(_ranks_differ(a, b) for a, b in pairs):
         # `x.squeeze(axis)` as PyTorch exports it: whoever wrote it expects a size of 1.
         s.scope.assume(condition.lhs, condition.rhs)
         name = "else_branch" if condition.negated else "then_branch"
         return s.scope.take_branch(region_of(s, name))
     return [merge_types(s, a, b) for a, b in pairs]
+
+
+def _asks_sizes(condition: object) -> TypeGuard[Equality]:
+    """Whether a condition compares sizes of tensors, and not numbers that the data hold."""
+    if not isinstance(condition, Equality):
+        return False
+    names = symbols_of(condition.lhs) | symbols_of(condition.rhs)
+    return not any(name.startswith(SIGNED_PREFIX) for name in names)
 
 
 def _ranks_differ(lhs: Attribute, rhs: Attribute) -> bool:

@@ -20,6 +20,7 @@ from dialects.onnx.dims import (
     product,
     sign,
     symbols_of,
+    without_rounding,
 )
 from dialects.onnx.shape.node import ShapeError, shape_text
 
@@ -189,8 +190,13 @@ def transposed_pads(
     return (halves, rests) if auto_pad == "SAME_UPPER" else (rests, halves)
 
 
-def reshape_target(dims: Sequence[Dim], target: Sequence[Dim], allow_zero: bool) -> list[Dim]:
-    """The shape a Reshape gives: 0 copies a size (unless ``allow_zero``), -1 is the rest."""
+def reshape_target(
+    dims: Sequence[Dim], target: Sequence[Dim], allow_zero: bool, assume: Assume | None = None
+) -> list[Dim]:
+    """The shape a Reshape gives: 0 copies a size (unless ``allow_zero``), -1 is the rest.
+
+    The rest of `2 * (n // 2) * m` beside `n` is `m`: ``assume`` hears of what makes that true.
+    """
     result = list(target)
     if not allow_zero:
         for axis, size in enumerate(target):
@@ -203,7 +209,7 @@ def reshape_target(dims: Sequence[Dim], target: Sequence[Dim], allow_zero: bool)
         raise ShapeError(f"target {shape_text(target)} has more than one -1")
     left, right = _cancel(dims, [size for size in result if size != -1])
     if free:
-        result[free[0]] = _quotient(left, right, dims, target)
+        result[free[0]] = _quotient(left, right, dims, target, assume)
     elif is_equal(product(left), product(right)) is False:
         raise ShapeError(f"{shape_text(dims)} cannot be reshaped to {shape_text(target)}")
     return result
@@ -221,15 +227,26 @@ def _cancel(lhs: Sequence[Dim], rhs: Sequence[Dim]) -> tuple[list[Dim], list[Dim
 
 
 def _quotient(
-    left: Sequence[Dim], right: Sequence[Dim], dims: Sequence[Dim], target: Sequence[Dim]
+    left: Sequence[Dim],
+    right: Sequence[Dim],
+    dims: Sequence[Dim],
+    target: Sequence[Dim],
+    assume: Assume | None,
 ) -> Dim:
     total, known = product(left), product(right)
     if known == 0:
         return 0
     exact = exact_quotient(total, known)
-    if exact is None and isinstance(total, int) and isinstance(known, int):
+    if exact is not None:
+        return exact
+    if isinstance(total, int) and isinstance(known, int):
         raise ShapeError(f"{shape_text(dims)} cannot be reshaped to {shape_text(target)}")
-    return floordiv(total, known) if exact is None else exact
+    unrounded, denominator = without_rounding(total)
+    exact = exact_quotient(unrounded, known * denominator)
+    if exact is None or assume is None:
+        return floordiv(total, known)
+    assume(total, known * exact)
+    return exact
 
 
 def clamp(value: Dim, low: Dim, high: Dim) -> Dim:

@@ -42,7 +42,8 @@ def reshape(s: NodeShapes) -> list[Attribute]:
         rank = shape[0] if shape else None
         return [s.tensor([s.fresh() for _ in range(rank)] if isinstance(rank, int) else None)]
     if dims is not None:
-        return [s.tensor(reshape_target(dims, target, bool(s.get("allowzero", 0))))]
+        allow_zero = bool(s.get("allowzero", 0))
+        return [s.tensor(reshape_target(dims, target, allow_zero, s.scope.assume))]
     return [s.tensor([s.fresh() if size in (0, -1) else size for size in target])]
 
 

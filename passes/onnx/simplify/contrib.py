@@ -187,6 +187,7 @@ def upsample(r: Rewriter, op: OnnxOp) -> Replacement:
         op.operands[0],
         None,
         scales,
+        result_type=op.results[0].type,
         mode="nearest" if op.get("mode") == "nearest" else "linear",
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",

@@ -184,9 +184,18 @@ class Rewriter:
 
     # Building.
 
-    def make(self, name: str, *operands: SSAValue | None, **attributes: Any) -> SSAValue:
-        """The first result of a new operation; None among the operands is an absent input."""
-        return self.build(self.class_of(name), operands, attributes)
+    def make(
+        self,
+        name: str,
+        *operands: SSAValue | None,
+        result_type: Attribute | None = None,
+        **attributes: Any,
+    ) -> SSAValue:
+        """The first result of a new operation; None among the operands is an absent input.
+
+        The result's type is inferred unless given, as it must be where only data tell its sizes.
+        """
+        return self.build(self.class_of(name), operands, attributes, result_type=result_type)
 
     def class_of(self, name: str) -> type[OnnxOp]:
         """The class of an operator that is made anew."""
@@ -206,6 +215,7 @@ class Rewriter:
         operands: Sequence[SSAValue | None],
         attributes: dict[str, Any],
         kept: dict[str, Attribute] | None = None,
+        result_type: Attribute | None = None,
     ) -> SSAValue:
         """The first result of a new operation; its other results are absent."""
         properties = dict(kept or {})
@@ -219,7 +229,7 @@ class Rewriter:
         )
         self._insert(made)
         s = NodeShapes(made, self)
-        made.results[0]._type = infer_types(s)[0]
+        made.results[0]._type = infer_types(s)[0] if result_type is None else result_type
         if is_small(made.results[0].type) and (content := propagate_contents(s)[0]) is not None:
             self.contents[made.results[0]] = content
         return made.results[0]

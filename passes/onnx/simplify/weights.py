@@ -76,7 +76,7 @@ def linear_before(r: Rewriter, value: SSAValue) -> Linear | None:
     if array is None:
         return None
     if op.OP_TYPE == "Gemm":
-        if array.size not in (1, channels) or array.shape[-1:] not in ((), (1,), (channels,)):
+        if array.size != 1 and not (array.size == channels == array.shape[-1]):
             return None
         array = np.broadcast_to(array.reshape(-1), (channels,)) * array.dtype.type(op.get("beta"))
     return Linear(op, weights, array, channels)
@@ -111,6 +111,8 @@ def into_weights(r: Rewriter, op: OnnxOp) -> Replacement:
         if op.OP_TYPE in ("Add", "Sub"):
             return linear.scaled(r, None, vector if op.OP_TYPE == "Add" else -vector)
         scale = vector.astype(np.float64)
+        if op.OP_TYPE == "Div" and not scale.all():
+            continue
         return linear.scaled(r, scale if op.OP_TYPE == "Mul" else 1 / scale, None)
     return None
 

@@ -185,6 +185,11 @@ CASES: dict[str, tuple[str, list[str], dict[str, np.ndarray]]] = {
         ["Gemm"],
         {"w": floats(4, 3), "c": floats(4), "scale": floats(4)},
     ),
+    "a gemm whose bias is a column stays": (
+        "g (float[4, 3] x) => (float[4, 4] y) { a = Gemm(x, w, c) y = Mul(a, scale) }",
+        ["Gemm", "Mul"],
+        {"w": floats(3, 4), "c": floats(4, 1), "scale": floats(4)},
+    ),
     "padding before a convolution": (
         f"""g ({IMAGE}) => (float[1, 4, 9, 10] y) {{
             a = Pad(x, pads) y = Conv<pads = [0, 1, 1, 0]>(a, w)
