@@ -1,24 +1,29 @@
 """The `hal` dialect: the host program, which allocates buffers and dispatches kernels.
 
-    program  ::= `hal.program` @name attributes {inputs, outputs, constants, messages} { statement* }
-    statement::= %x `=` `hal.input` n dims            argument n of the program
-               | %y `=` `hal.output` n dims           result n: memory of the caller
-               | %c `=` `hal.constant` {value}        a weight
-               | %b `=` `hal.alloc` dims {offset}     memory of the run, at `offset` of the arena once planned
-               | %v `=` `hal.view` %b dims            the same bytes under another shape
-               | `hal.dispatch` @kernel(%b...) sizes  runs a kernel
-               | `hal.copy` %from, %to                copies all bytes
-               | `hal.symbols` %b [name, ...]         names sizes that stand in a buffer of integers
-               | `hal.bind` [name = size, ...]        gives symbols a value
-               | `hal.give` %b, n                     the buffer is result n, of a size only now known
-               | `hal.check` lhs, rhs, message        the run fails unless two sizes are equal
-               | `hal.check_range` %b sizes           ... unless indices in memory are inside sizes
-               | `hal.if` %flag { ... } { ... }       branches on a boolean in memory
-               | `hal.for` %trips, %flag { ... }      repeats while the flag holds
-    dims     ::= `[` size,* `]`                       sizes of the `?` of the result's memref, in order
+    program  ::= `hal.program` @name attributes {inputs, outputs, arena_bytes} { statement* }
+    statement::= %x `=` `hal.input` n dims           argument n of the program
+               | %y `=` `hal.output` n dims          result n: memory of the caller
+               | %c `=` `hal.constant` {value}       a weight
+               | %b `=` `hal.alloc` dims {offset}    memory of the run, planned: in the arena
+               | %b `=` `hal.alloc` dims {later}     ... that control flow will give it
+               | `hal.reserve` %b sizes              gives such a buffer memory
+               | `hal.append` %s, %b, count          puts %s behind `count` slices in such a buffer
+               | `hal.swap` %a, %b                   exchanges the memory of two such buffers
+               | %v `=` `hal.view` %b dims {offset}  the same bytes (from an offset) as another shape
+               | `hal.dispatch` @kernel(%b...) sizes runs a kernel
+               | `hal.copy` %from, %to               copies all bytes
+               | `hal.clear` %b                      sets all bytes to 0
+               | `hal.symbols` %b [name, ...]        names sizes that stand in a buffer of integers
+               | `hal.bind` [name = size, ...]       gives symbols a value, all at once
+               | `hal.give` %b, n                    the buffer is result n, of a size only now known
+               | `hal.check` lhs, rhs, message       the run fails unless two sizes are equal
+               | `hal.check_range` %b sizes          ... unless indices in memory are inside sizes
+               | `hal.if` %flag { ... } { ... }      branches on a boolean in memory
+               | `hal.for` %n, trips, %flag { ... }  repeats while the flag holds, counting in %n
+    dims     ::= `[` size,* `]`                      sizes of the `?` of a result's memref, in order
 
-Sizes are symbolic expressions (`dialects/onnx/dims.py`) over symbols that `hal.input`, `hal.symbols` and
-`hal.bind` define; lowering computes them where they are needed.
+Sizes are symbolic expressions (`dialects/onnx/dims.py`) over symbols that `hal.input`,
+`hal.symbols` and `hal.bind` define; lowering computes them where they are needed.
 """
 
 from __future__ import annotations
@@ -32,6 +37,7 @@ from xdsl.dialects.builtin import (
     StringAttr,
     SymbolNameConstraint,
     SymbolRefAttr,
+    UnitAttr,
     i64,
 )
 from xdsl.ir import Attribute, Dialect, Region, SSAValue
@@ -123,23 +129,69 @@ class ConstantOp(IRDLOperation):
 
 @irdl_op_definition
 class AllocOp(_Buffer):
-    """Memory of the run: at ``offset`` of the arena (bytes), or without one from the heap."""
+    """Memory of the run: at ``offset`` of the arena (bytes), or without one from the heap.
+
+    A buffer that several regions or iterations make, in different sizes, is allocated ``later``:
+    this operation only declares it, `hal.reserve` and `hal.append` give it memory.
+    """
 
     name = "hal.alloc"
     offset = opt_prop_def(StringAttr)
+    later = opt_prop_def(UnitAttr)
+
+
+@irdl_op_definition
+class ReserveOp(IRDLOperation):
+    """Gives a buffer that is allocated later memory for all of ``dims``, instead of what it had."""
+
+    name = "hal.reserve"
+    buffer = operand_def(MemRefType)
+    dims = prop_def(ArrayAttr[StringAttr])
+
+    def __init__(self, buffer: SSAValue, dims: Sequence[Dim]) -> None:
+        super().__init__(operands=[buffer], properties={"dims": size_strings(dims)})
+
+
+@irdl_op_definition
+class AppendOp(IRDLOperation):
+    """Copies a slice behind ``count`` slices of its size in a buffer that is allocated later.
+
+    The buffer grows as it must. Appending in turn, from a count of 0, makes a stack.
+    """
+
+    name = "hal.append"
+    slice = operand_def(MemRefType)
+    buffer = operand_def(MemRefType)
+    count = prop_def(StringAttr)
+
+    def __init__(self, slice: SSAValue, buffer: SSAValue, count: Dim) -> None:
+        super().__init__(operands=[slice, buffer], properties={"count": StringAttr(str(count))})
+
+
+@irdl_op_definition
+class SwapOp(IRDLOperation):
+    """Exchanges the memory of two buffers that are allocated later."""
+
+    name = "hal.swap"
+    lhs = operand_def(MemRefType)
+    rhs = operand_def(MemRefType)
+
+    def __init__(self, lhs: SSAValue, rhs: SSAValue) -> None:
+        super().__init__(operands=[lhs, rhs])
 
 
 @irdl_op_definition
 class ViewOp(_Buffer):
-    """The bytes of a buffer as another shape (and element type)."""
+    """The bytes of a buffer, from ``offset`` (bytes) on, as another shape (and element type)."""
 
     name = "hal.view"
     source = operand_def(MemRefType)
+    offset = opt_prop_def(StringAttr)
 
 
 @irdl_op_definition
 class DispatchOp(IRDLOperation):
-    """Runs a kernel on buffers and sizes; ``results`` says how many of the last buffers it writes."""
+    """Runs a kernel on buffers and sizes; it writes the last ``written`` buffers."""
 
     name = "hal.dispatch"
     callee = prop_def(SymbolRefAttr)
@@ -174,6 +226,14 @@ class CopyOp(IRDLOperation):
 
     def __init__(self, source: SSAValue, target: SSAValue) -> None:
         super().__init__(operands=[source, target])
+
+
+@irdl_op_definition
+class ClearOp(IRDLOperation):
+    """Sets all bytes of a buffer to 0."""
+
+    name = "hal.clear"
+    buffer = operand_def(MemRefType)
 
 
 @irdl_op_definition
@@ -258,10 +318,10 @@ class IfOp(IRDLOperation):
 
 @irdl_op_definition
 class ForOp(IRDLOperation):
-    """Repeats a region while a trip count (i64 in memory, optional) and a boolean (optional) hold.
+    """Repeats a region while fewer than ``trips`` iterations ran and a boolean (optional) holds.
 
-    ``counter`` is an i64 in memory that holds the iteration's number while the region runs. The region
-    updates the condition.
+    ``counter`` is an i64 in memory that holds the iteration's number while the region runs, and the
+    number of iterations after it. The region updates the condition.
     """
 
     name = "hal.for"
@@ -280,9 +340,13 @@ Hal = Dialect(
         OutputOp,
         ConstantOp,
         AllocOp,
+        ReserveOp,
+        AppendOp,
+        SwapOp,
         ViewOp,
         DispatchOp,
         CopyOp,
+        ClearOp,
         SymbolsOp,
         BindOp,
         GiveOp,

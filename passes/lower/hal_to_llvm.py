@@ -20,13 +20,14 @@ from xdsl.dialects.builtin import (
     StringAttr,
     i1,
     i8,
+    i32,
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from dialects import hal, llvm
 from dialects.hal import sizes_of
-from dialects.onnx.dims import Dim, Function, Symbol, parse_dim, symbols_of
+from dialects.onnx.dims import Dim, Function, Symbol, parse_dim, product, symbols_of
 from dialects.onnx.locations import node_of
 from passes.hal.plan_memory import byte_size
 from passes.lower.affine_to_llvm.builder import new_block
@@ -75,6 +76,7 @@ _EXTERNALS = {
     "malloc": _external("malloc", PTR, i64),
     "free": _external("free", VOID, PTR),
     "memcpy": _external("memcpy", PTR, PTR, PTR, i64),
+    "memset": _external("memset", PTR, PTR, i32, i64),
 }
 
 
@@ -338,7 +340,10 @@ class _Run(_Sizes):
             return self.b.value(llvm.LoadOp, (self.heap[buffer],), PTR, access_properties(i64))
         owner = buffer.owner
         if isinstance(owner, hal.ViewOp):
-            return self.pointer(owner.source)
+            base = self.pointer(owner.source)
+            if owner.offset is None:
+                return base
+            return self.b.address(base, self.size(parse_dim(owner.offset.data)), i8)
         return self.pointers[buffer]
 
     def bytes(self, buffer: SSAValue) -> Index:
@@ -371,12 +376,58 @@ class _Run(_Sizes):
             offset = self.size(parse_dim(op.offset.data))
             self.pointers[op.result] = self.b.address(self.arguments["arena"], offset, i8)
             return
-        cell = self.heap[op.result]
+        if op.later is None:
+            self._renew(op.result, self.bytes(op.result))
+
+    def _renew(self, buffer: SSAValue, amount: Index) -> None:
+        """Gives a buffer on the heap other memory."""
+        cell = self.heap[buffer]
         self._free(cell)
+        self._set_pointer(cell, self._malloc(amount))
+
+    def _malloc(self, amount: Index) -> SSAValue:
+        """Fresh memory, not nothing for no bytes."""
         self.externals.add("malloc")
-        needed = self.b.maximum(self.bytes(op.result), 64)
-        (fresh,) = call(self.low, "malloc", [self.b.index(needed)], [PTR])
-        self.b.emit(llvm.StoreOp, (fresh, cell), (), access_properties(i64))
+        needed = self.b.index(self.b.maximum(amount, 64))
+        return call(self.low, "malloc", [needed], [PTR])[0]
+
+    def _set_pointer(self, cell: SSAValue, pointer: SSAValue) -> None:
+        self.b.emit(llvm.StoreOp, (pointer, cell), (), access_properties(i64))
+
+    def reserve(self, op: hal.ReserveOp) -> None:
+        """Memory for a buffer that was only declared."""
+        kind = op.buffer.type
+        assert isinstance(kind, MemRefType)
+        self._renew(op.buffer, self.size(product(sizes_of(op.dims)) * _element_bytes(kind)))
+
+    def append(self, op: hal.AppendOp) -> None:
+        """Copies a slice to the end; at every power of two the room doubles."""
+        self.externals |= {"malloc", "memcpy"}
+        count, amount = self.size(parse_dim(op.count.data)), self._exact_bytes(op.slice)
+        filled, cell = self.b.mul(count, amount), self.heap[op.buffer]
+        less = self.b.value(
+            llvm.AndOp, (self.b.index(count), self.b.index(self.b.sub(count, 1))), i64
+        )
+        grow, after = new_block(), new_block()
+        self.b.branch_if(self.b.compare("eq", less, 0), (grow, ()), (after, ()))
+        self.b.start(grow)
+        self.b.open_scope()
+        room = self.b.mul(self.b.maximum(self.b.mul(count, 2), 1), amount)
+        fresh = self._malloc(room)
+        call(self.low, "memcpy", [fresh, self.pointer(op.buffer), self.b.index(filled)], [PTR])
+        self._free(cell)
+        self._set_pointer(cell, fresh)
+        self.b.close_scope()
+        self.b.branch(after)
+        self.b.start(after)
+        target = self.b.address(self.pointer(op.buffer), filled, i8)
+        call(self.low, "memcpy", [target, self.pointer(op.slice), self.b.index(amount)], [PTR])
+
+    def swap(self, op: hal.SwapOp) -> None:
+        """Exchanges two addresses."""
+        lhs, rhs = self.pointer(op.lhs), self.pointer(op.rhs)
+        self._set_pointer(self.heap[op.lhs], rhs)
+        self._set_pointer(self.heap[op.rhs], lhs)
 
     def view(self, op: hal.ViewOp) -> None:
         """Another shape of the same address."""
@@ -401,6 +452,13 @@ class _Run(_Sizes):
         amount = self._exact_bytes(op.source)
         addresses = [self.pointer(op.target), self.pointer(op.source)]
         call(self.low, "memcpy", [*addresses, self.b.index(amount)], [PTR])
+
+    def clear(self, op: hal.ClearOp) -> None:
+        """Zeroes a buffer."""
+        self.externals.add("memset")
+        amount = self.b.index(self._exact_bytes(op.buffer))
+        zero = self.b.integer(0, i32)
+        call(self.low, "memset", [self.pointer(op.buffer), zero, amount], [PTR])
 
     def _exact_bytes(self, buffer: SSAValue) -> Index:
         kind = buffer.type
@@ -482,9 +540,8 @@ class _Run(_Sizes):
         index = op.index.value.data
         kind = op.source.type
         assert isinstance(kind, MemRefType)
-        self.externals |= {"malloc", "memcpy"}
-        needed = self.b.maximum(self.bytes(op.source), 64)
-        (fresh,) = call(self.low, "malloc", [self.b.index(needed)], [PTR])
+        self.externals.add("memcpy")
+        fresh = self._malloc(self.bytes(op.source))
         amount = self._exact_bytes(op.source)
         call(self.low, "memcpy", [fresh, self.pointer(op.source), self.b.index(amount)], [PTR])
         slot = self.b.address(self.arguments["outputs"], index, i64)
@@ -534,6 +591,8 @@ class _Run(_Sizes):
         self.b.branch(head, (self.b.integer(0),))
         self.b.start(head)
         counter = head.args[0]
+        address = self.pointer(op.counter)
+        self.b.emit(llvm.StoreOp, (counter, address), (), access_properties(i64))
         go_on = self.b.compare("slt", counter, trips)
         if op.condition is not None:
             go_on = self.b.value(
@@ -541,8 +600,6 @@ class _Run(_Sizes):
             )
         self.b.branch_if(go_on, (inside, ()), (after, ()))
         self.b.start(inside)
-        address = self.pointer(op.counter)
-        self.b.emit(llvm.StoreOp, (counter, address), (), access_properties(i64))
         self.b.open_scope()
         self.body(op.body.block)
         self.b.close_scope()
@@ -569,9 +626,13 @@ _RULES: dict[type[Operation], Callable] = {
     hal.OutputOp: _Run.output,
     hal.ConstantOp: _Run.constant,
     hal.AllocOp: _Run.alloc,
+    hal.ReserveOp: _Run.reserve,
+    hal.AppendOp: _Run.append,
+    hal.SwapOp: _Run.swap,
     hal.ViewOp: _Run.view,
     hal.DispatchOp: _Run.dispatch,
     hal.CopyOp: _Run.copy,
+    hal.ClearOp: _Run.clear,
     hal.SymbolsOp: _Run.define_symbols,
     hal.BindOp: _Run.bind,
     hal.CheckOp: _Run.check,

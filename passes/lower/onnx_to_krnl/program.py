@@ -6,7 +6,9 @@ buffers. Results that are computed go straight into the caller's memory where th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from xdsl.dialects import func
 from xdsl.dialects.builtin import (
@@ -34,6 +36,14 @@ from passes.lower.onnx_to_krnl.views import is_view
 from runtime.errors import UnsupportedError
 
 
+@dataclass(frozen=True)
+class Place:
+    """Memory that control flow keeps for a result; ``later``: of a size that is not known yet."""
+
+    buffer: SSAValue
+    later: bool
+
+
 class ProgramBuilder:
     """Builds the host program of a function."""
 
@@ -46,6 +56,8 @@ class ProgramBuilder:
         self.known: set[str] = set()
         self.early: set[str] = set()
         self.destinations: dict[SSAValue, int] = {}
+        self.places: dict[SSAValue, Place] = {}
+        self.symbols_made = 0
         self.constants: dict[tuple[Attribute, Attribute], SSAValue] = {}
 
     def build(self) -> hal.ProgramOp:
@@ -135,6 +147,8 @@ class ProgramBuilder:
 
     def alloc(self, value: SSAValue) -> SSAValue:
         """A buffer for a tensor that is about to be computed."""
+        if (place := self.places.pop(value, None)) is not None:
+            return self.enter(value, place)
         kind, dims = self.memref_type(value)
         number = self.destinations.pop(value, None)
         if number is not None and self.is_early(dims):
@@ -149,6 +163,17 @@ class ProgramBuilder:
         buffer = self.add(op)
         assert buffer is not None
         buffer.name_hint = value.name_hint
+        self.bind(value, buffer, dims)
+        return buffer
+
+    def enter(self, value: SSAValue, place: Place) -> SSAValue:
+        """Makes a place that control flow keeps the buffer of a tensor."""
+        kind, dims = self.memref_type(value)
+        if place.later:
+            self.add(hal.ReserveOp(place.buffer, dims_of(value.type) or ()))
+        buffer = place.buffer
+        if place.later or kind != buffer.type:
+            buffer = self.view_of(buffer, kind, dims)
         self.bind(value, buffer, dims)
         return buffer
 
@@ -193,10 +218,18 @@ class ProgramBuilder:
         if kind == buffer.type:
             self.bind(value, buffer, dims)
             return
-        op = hal.ViewOp.create(
-            operands=[buffer], properties={"dims": size_strings(dims)}, result_types=[kind]
-        )
-        self.bind(value, self.add(op), dims)
+        self.bind(value, self.view_of(buffer, kind, dims), dims)
+
+    def view_of(
+        self, buffer: SSAValue, kind: MemRefType, dims: list[Dim], offset: Dim = 0
+    ) -> SSAValue:
+        """The bytes of a buffer, from ``offset`` on, under another type."""
+        properties: dict[str, Attribute] = {"dims": size_strings(dims)}
+        if offset != 0:
+            properties["offset"] = StringAttr(str(offset))
+        op = hal.ViewOp.create(operands=[buffer], properties=properties, result_types=[kind])
+        self.add(op)
+        return op.result
 
     # Results --------------------------------------------------------------------------------
 
@@ -204,7 +237,10 @@ class ProgramBuilder:
         """Which values are computed straight into the caller's memory."""
         assert body.last_op is not None
         for number, value in enumerate(body.last_op.operands):
-            computed = isinstance(value.owner, ops.Dispatch)
+            owner = value.owner
+            computed = isinstance(owner, ops.Dispatch) or (
+                isinstance(owner, Operation) and key_of(owner) in HOST
+            )
             if computed and value not in self.destinations:
                 self.destinations[value] = number
 
@@ -276,14 +312,13 @@ class ProgramBuilder:
                 assert isinstance(pair, ArrayAttr)
                 self.add(_check(pair, broadcast, op))
 
-    def nested(self, body: Block, fill: Callable[[], None]) -> Region:
-        """A region of the program: ``fill`` runs at its end, when its values are known."""
-        outside, self.block = self.block, Block()
-        region = Region(self.block)
-        self.run(body)
-        fill()
-        self.block = outside
-        return region
+    @contextmanager
+    def region(self) -> Iterator[Region]:
+        """Operations go into a region; what sizes it defines is forgotten behind it."""
+        outside, known = self.block, set(self.known)
+        self.block = Block()
+        yield Region(self.block)
+        self.block, self.known = outside, known
 
 
 def _check(pair: ArrayAttr, broadcast: bool, op: Operation) -> hal.CheckOp:
