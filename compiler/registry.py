@@ -50,6 +50,9 @@ RULES = {"lower-llvm": ("passes.lower.hal_to_llvm",)}
 
 GROUP = "terrace.passes"
 
+PREFIX = "terrace-"
+"""Stands before the name of a pass of ours where xDSL has another one of that name."""
+
 PassClass = TypeVar("PassClass", bound="type[ModulePass]")
 
 _registered: dict[str, type[ModulePass]] = {}
@@ -77,8 +80,8 @@ def find_pass(name: str) -> type[ModulePass]:
 
     Raises InputError when there is none.
     """
-    if name in PASSES:
-        return load_pass(name)
+    if name.removeprefix(PREFIX) in PASSES:
+        return load_prefixed(name)
     if name in _registered:
         return _registered[name]
     if name in installed():
@@ -98,9 +101,15 @@ def load_pass(name: str) -> type[ModulePass]:
     return _load(PASSES[name])
 
 
+def load_prefixed(name: str) -> type[ModulePass]:
+    """A pass of ours under its name or, with the prefix, under that one."""
+    found = load_pass(name.removeprefix(PREFIX))
+    return found if found.name == name else type(found.__name__, (found,), {"name": name})
+
+
 def is_ours(name: str) -> bool:
     """Whether a pass is part of this distribution, so that its version says what it does."""
-    return name in PASSES
+    return name.removeprefix(PREFIX) in PASSES
 
 
 @cache
