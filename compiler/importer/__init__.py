@@ -6,7 +6,7 @@
         onnx.metadata = {producer_name = "pytorch", graph_name = "g", custom = {key = "value"}},
         onnx.dim_params = {batch_size = "batch size", x_1 = ""},
         onnx.warnings = ["..."],
-        onnx.external_data
+        onnx.external_data = ["weights.bin"]
     } {
         func.func @main(%x: tensor<1x?xf32, ...> {onnx.name = "x"})
             -> (!onnx.unknown {onnx.name = "y", onnx.declared_type = tensor<...>}) {
@@ -21,8 +21,8 @@
 ones of `producer_name producer_version domain model_version doc_string graph_name
 graph_doc_string` and `custom` (`metadata_props`). `onnx.dim_params` maps a symbol of the IR to
 the `dim_param` it stands for where the two differ, `""` for a size that the model leaves unnamed.
-`onnx.warnings` lists what was odd and accepted; `onnx.external_data` says that the weights lay
-beside the model.
+`onnx.warnings` lists what was odd and accepted; `onnx.external_data` lists the files beside the
+model, relative to its folder, that weights were read from.
 
 **Types.** Arguments of `@main` have the declared types with symbolic sizes; every size of an
 argument is known, a symbol, or an expression over symbols (a declared size of 0 or less in an

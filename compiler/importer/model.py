@@ -12,7 +12,6 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     ModuleOp,
     StringAttr,
-    UnitAttr,
     i64,
 )
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -123,5 +122,5 @@ def _module_attributes(
     if warned := [StringAttr(warning) for warning in noted]:
         attributes["onnx.warnings"] = ArrayAttr(warned)
     if tensors.external:
-        attributes["onnx.external_data"] = UnitAttr()
+        attributes["onnx.external_data"] = ArrayAttr(map(StringAttr, sorted(tensors.files)))
     return attributes
