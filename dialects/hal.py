@@ -9,13 +9,13 @@
                | `hal.reserve` %b sizes              gives such a buffer memory
                | `hal.append` %s, %b, count          puts %s behind `count` slices in such a buffer
                | `hal.swap` %a, %b                   exchanges the memory of two such buffers
-               | %v `=` `hal.view` %b dims {offset}  the same bytes (from an offset) as another shape
+               | %v `=` `hal.view` %b dims {offset}  the bytes (from an offset) as another shape
                | `hal.dispatch` @kernel(%b...) sizes runs a kernel
                | `hal.copy` %from, %to               copies all bytes
                | `hal.clear` %b                      sets all bytes to 0
                | `hal.symbols` %b [name, ...]        names sizes that stand in a buffer of integers
                | `hal.bind` [name = size, ...]       gives symbols a value, all at once
-               | `hal.give` %b, n                    the buffer is result n, of a size only now known
+               | `hal.give` %b, n                    the buffer is result n, of a size known now
                | `hal.check` lhs, rhs, message       the run fails unless two sizes are equal
                | `hal.check_range` %b sizes          ... unless indices in memory are inside sizes
                | `hal.if` %flag { ... } { ... }      branches on a boolean in memory

@@ -147,11 +147,11 @@ class _Liveness:
             if not isinstance(op, hal.DispatchOp):
                 continue
             places = inplace.get(op.callee.root_reference.data)
-            target = of_buffer.get(op.buffers[-1])
+            target = of_buffer.get(_whole(op.buffers[-1]))
             if not isinstance(places, DenseArrayBase) or target is None:
                 continue
             for place in places.get_values():
-                source = of_buffer.get(op.buffers[int(place)])
+                source = of_buffer.get(_whole(op.buffers[int(place)]))
                 if source is not None and self._may_join(source, target, op):
                     source.ops += target.ops
                     source.last = target.last
@@ -163,7 +163,7 @@ class _Liveness:
     def _may_join(self, source: Interval, target: Interval, op: Operation) -> bool:
         """Whether an operand dies where the result is born, in one run of operations."""
         same_block = all(made.parent is op.parent for made in (*source.ops, *target.ops))
-        only_once = sum(b is source.ops[-1].result for b in op.operands) == 1
+        only_once = sum(_root(b) is source.ops[-1].result for b in op.operands) == 1
         return (
             source is not target
             and same_block
@@ -191,6 +191,20 @@ class _Liveness:
             if isinstance(op, hal.ForOp):
                 end = max(end, self.end[op])
         return end
+
+
+def _root(buffer: SSAValue) -> SSAValue:
+    """The buffer that a view is of."""
+    while isinstance(buffer.owner, hal.ViewOp):
+        buffer = buffer.owner.source
+    return buffer
+
+
+def _whole(buffer: SSAValue) -> SSAValue:
+    """The buffer that a view shows all of; the view itself if it begins behind its first byte."""
+    while isinstance(buffer.owner, hal.ViewOp) and buffer.owner.offset is None:
+        buffer = buffer.owner.source
+    return buffer
 
 
 _ORDERS: tuple[Callable[[Interval], tuple], ...] = (

@@ -33,11 +33,13 @@ class OnnxToKrnl(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Lowers the module in place."""
         pool = pool_of(ctx)
-        for function in [f for f in op.ops if isinstance(f, func.FuncOp)]:
-            if "onnx.dispatch" in function.attributes:
-                Rewriter.replace_op(function, emit_kernel(function))
-            elif function.sym_name.data == "main":
-                Rewriter.replace_op(function, ProgramBuilder(function, pool).build())
+        functions = [f for f in op.ops if isinstance(f, func.FuncOp)]
+        dispatches = {f.sym_name.data: f for f in functions if "onnx.dispatch" in f.attributes}
+        main = next((f for f in functions if f.sym_name.data == "main"), None)
+        if main is not None:
+            Rewriter.replace_op(main, ProgramBuilder(main, pool, dispatches).build())
+        for function in dispatches.values():
+            Rewriter.replace_op(function, emit_kernel(function))
 
 
 def emit_kernel(dispatch: func.FuncOp) -> func.FuncOp:

@@ -6,7 +6,7 @@ buffers. Results that are computed go straight into the caller's memory where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,10 +25,11 @@ from dialects import hal
 from dialects.hal import size_strings
 from dialects.onnx import ops
 from dialects.onnx.constants import ConstantPool, array_of, dense_attribute, release_pages
-from dialects.onnx.dims import Dim, symbols_of
+from dialects.onnx.dims import Dim, substitute, symbols_of
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_tensor
+from passes.lower.onnx_to_krnl.collapse import collapsed_dims
 from passes.lower.onnx_to_krnl.kernel import layout_of_value
 from passes.lower.onnx_to_krnl.registry import HOST, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
@@ -47,9 +48,12 @@ class Place:
 class ProgramBuilder:
     """Builds the host program of a function."""
 
-    def __init__(self, main: func.FuncOp, pool: ConstantPool) -> None:
+    def __init__(
+        self, main: func.FuncOp, pool: ConstantPool, dispatches: Mapping[str, func.FuncOp]
+    ) -> None:
         self.main = main
         self.pool = pool
+        self.dispatches = dispatches
         self.block = self.top = Block()
         self.buffers: dict[SSAValue, SSAValue] = {}
         self.sizes: dict[SSAValue, list[Dim]] = {}
@@ -293,9 +297,41 @@ class ProgramBuilder:
         reads = [self.buffer(v) for v in op.inputs if is_tensor(v.type)]
         writes = [self.alloc(result) for result in op.results]
         sizes = hal.sizes_of(op.symbols)
-        made = hal.DispatchOp(op.callee.root_reference.data, reads, writes, sizes)
+        callee = op.callee.root_reference.data
+        reads, writes = self._as_kernel_sees(self.dispatches[callee], sizes, reads, writes)
+        made = hal.DispatchOp(callee, reads, writes, sizes)
         made.location = op.location
         self.add(made)
+
+    def _as_kernel_sees(
+        self,
+        dispatch: func.FuncOp,
+        sizes: list[Dim],
+        reads: list[SSAValue],
+        writes: list[SSAValue],
+    ) -> tuple[list[SSAValue], list[SSAValue]]:
+        """Buffers whose axes the kernel joins, in the shape that it gives them."""
+        joined = collapsed_dims(dispatch)
+        if not joined:
+            return reads, writes
+        names = hal.sizes_of(dispatch.attributes.get("onnx.symbols"))
+        values = {str(name): size for name, size in zip(names, sizes, strict=True)}
+        block = dispatch.body.block
+        assert block.last_op is not None
+        tensors = [value for value in block.args if is_tensor(value.type)]
+
+        def seen(value: SSAValue, buffer: SSAValue) -> SSAValue:
+            dims = [substitute(dim, values) for dim in joined[value]]
+            shape = [dim if isinstance(dim, int) else DYNAMIC_INDEX for dim in dims]
+            kind = MemRefType(storage_type(element_type_of(value.type)), shape)
+            if kind == buffer.type:
+                return buffer
+            return self.view_of(buffer, kind, [dim for dim in dims if not isinstance(dim, int)])
+
+        return (
+            [seen(*pair) for pair in zip(tensors, reads, strict=True)],
+            [seen(*pair) for pair in zip(block.last_op.operands, writes, strict=True)],
+        )
 
     def _symbols(self, op: ops.Symbols) -> None:
         names = [entry.data for entry in op.symbols]
