@@ -233,7 +233,7 @@ class ResizedAxis:
         first, distance, outside = self._below(k, entry)
         left = len(polynomials) // 2 - 1
         places = [first + (number - left) for number in range(len(polynomials))]
-        weights = [self._polynomial(k, coefficients, distance) for coefficients in polynomials]
+        weights = [polynomial(k, each, distance, self.kind) for each in polynomials]
         if excluding:
             weights = list(self._without_outside(k, places, weights))
         kept = [
@@ -258,21 +258,6 @@ class ResizedAxis:
         below = k.s.floor(x)
         first = index_ops.from_scalar(k, k.s.cast(below, i64))
         return first, k.s.cast(k.s.sub(x, below), self.kind), self._outside(k, x)
-
-    def _polynomial(self, k: Kernel, coefficients: Sequence[float], x: Number) -> Number:
-        """Horner's rule, on a number or in the kernel."""
-        if isinstance(x, float):
-            value = 0.0
-            for coefficient in coefficients:
-                value = value * x + coefficient
-            return value
-        assert isinstance(x, Scalar)
-        total = k.s.const(coefficients[0], self.kind)
-        for coefficient in coefficients[1:]:
-            total = k.s.mul(total, x)
-            if coefficient:
-                total = k.s.add(total, k.s.const(coefficient, self.kind))
-        return total
 
     def _without_outside(
         self, k: Kernel, places: Sequence[Affine], weights: Sequence[Number]
@@ -335,6 +320,22 @@ def _integers(slope: Fraction, intercept: Fraction) -> tuple[int, int, int]:
 def scalar(k: Kernel, number: Number, kind: Attribute) -> Scalar:
     """A weight as a value of the kernel."""
     return number if isinstance(number, Scalar) else k.s.const(number, kind)
+
+
+def polynomial(k: Kernel, coefficients: Sequence[float], x: Number, kind: Attribute) -> Number:
+    """Horner's rule, on a number or in the kernel."""
+    if isinstance(x, float):
+        value = 0.0
+        for coefficient in coefficients:
+            value = value * x + coefficient
+        return value
+    assert isinstance(x, Scalar)
+    total = k.s.const(coefficients[0], kind)
+    for coefficient in coefficients[1:]:
+        total = k.s.mul(total, x)
+        if coefficient:
+            total = k.s.add(total, k.s.const(coefficient, kind))
+    return total
 
 
 def _filter(k: Kernel, x: Scalar, cubic_a: float | None) -> Scalar:
