@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xdsl.dialects import arith, func, memref, scf
+from xdsl.dialects import func, memref, scf
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     AnyFloat,
@@ -24,7 +24,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineMap
 from xdsl.traits import IsTerminator
 
-from dialects import affine, krnl
+from dialects import affine, arith, krnl
 from passes.lower.index import Affine, Division, Var, to_map
 from passes.lower.index import affine as as_affine
 from passes.lower.krnl_to_affine.schedule import Leaf, Schedule, is_schedule

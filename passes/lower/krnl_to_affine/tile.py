@@ -14,7 +14,6 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
-from xdsl.dialects import arith, vector
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     IndexType,
@@ -23,7 +22,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from dialects import krnl
+from dialects import arith, krnl, vector
 from dialects.affine import VectorLoadOp, VectorStoreOp
 from passes.lower.index import Affine, Var, from_expr
 from passes.lower.index import affine as as_affine

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects import arith
 from xdsl.ir import Operation, SSAValue
 
+from dialects import arith
 from dialects.onnx.constants import single_element
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, OnnxOp

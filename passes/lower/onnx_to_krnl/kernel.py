@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from xdsl.dialects import arith, func, memref, scf
+from xdsl.dialects import func, memref, scf
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     ArrayAttr,
@@ -24,7 +24,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from dialects import krnl
+from dialects import arith, krnl
 from dialects.onnx.constants import single_element
 from dialects.onnx.dims import Dim, DimExpr, Function, Symbol
 from dialects.onnx.locations import fuse_locations, place_of

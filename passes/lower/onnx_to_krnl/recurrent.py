@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xdsl.dialects import arith, math
+from xdsl.dialects import math
 from xdsl.ir import SSAValue
 
+from dialects import arith
 from dialects.onnx.dims import Dim, ceildiv
 from dialects.onnx.ops import OnnxOp, Recurrence
 from dialects.onnx.types import is_none

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from xdsl.dialects import arith, math
+from xdsl.dialects import math
 from xdsl.dialects.builtin import (
     AnyFloat,
     BFloat16Type,
@@ -24,6 +24,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 
+from dialects import arith
 from dialects.onnx.types import dtype_of, f32
 
 i1 = IntegerType(1)
@@ -197,9 +198,9 @@ class Scalars:
     def remainder(self, lhs: Scalar, rhs: Scalar) -> Scalar:
         """C's remainder (sign of the dividend); zero for a zero integer divisor."""
         if lhs.is_float:
-            return self._binary(lhs, rhs, arith.RemfOp, arith.RemSIOp)
+            return self._binary(lhs, rhs, arith.RemFOp, arith.RemSIOp)
         divisor, safe = self._safe_divisor(lhs, rhs)
-        rest = self._binary(lhs, divisor, arith.RemfOp, arith.RemSIOp, arith.RemUIOp)
+        rest = self._binary(lhs, divisor, arith.RemFOp, arith.RemSIOp, arith.RemUIOp)
         return self.select(safe, rest, self.like(0, lhs))
 
     def neg(self, x: Scalar) -> Scalar:
