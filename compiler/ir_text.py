@@ -115,7 +115,10 @@ def parse_module(text: str, ctx: Context, name: str = "<text>") -> ModuleOp:
 
     Raises InvalidModelError with file, line, column, the line and a caret.
     """
-    parser = _TextParser(ctx, text, name)
+    try:
+        parser = _TextParser(ctx, text, name)
+    except ParseError as error:
+        raise _error(error.span, error.msg) from error
     try:
         module = parser.parse_module()
     except ParseError as error:
@@ -162,6 +165,9 @@ def _error(span: Span[Any], message: str) -> InvalidModelError:
 
 
 class _TextLexer(MLIRLexer):
+    # xDSL's expression backtracks exponentially on a string that does not end; this one never does.
+    _unescaped_characters_regex = re.compile(r'"(?:[^"\\\n\v\f]++|\\(?:["nt\\]|[0-9A-Fa-f]{2}))*+"')
+
     def _lex_string_literal(self, start_pos: int) -> Token[MLIRTokenKind]:
         token = super()._lex_string_literal(start_pos)
         if token.kind is not MLIRTokenKind.BYTES_LIT:

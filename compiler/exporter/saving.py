@@ -63,8 +63,8 @@ def save_model(module: ModuleOp, ctx: Context, path: str | os.PathLike[str]) -> 
     replaced one stay valid.
     """
     target = Path(path)
-    external = "onnx.external_data" in module.attributes
-    if not external and _constant_bytes(module, ctx) <= EMBEDDED_BYTES:
+    fits = _constant_bytes(module, ctx) <= EMBEDDED_BYTES
+    if fits and "onnx.external_data" not in module.attributes:
         with _replacing(target) as file:
             file.write(export_model(module, ctx).SerializeToString())
         return
@@ -123,11 +123,13 @@ class _ExternalStore:
 
 
 def _constant_bytes(module: ModuleOp, ctx: Context) -> int:
+    """Bytes of all constants. Raises InvalidModelError where a text left out their data."""
     pool = pool_of(ctx)
-    arrays = (
-        array_of(op.value, op.result.type, pool) for op in module.walk() if isinstance(op, Const)
-    )
-    return sum(array.nbytes for array in arrays)
+    consts = [op for op in module.walk() if isinstance(op, Const)]
+    try:
+        return sum(array_of(op.value, op.result.type, pool).nbytes for op in consts)
+    except KeyError as error:
+        raise InvalidModelError(error.args[0]) from error
 
 
 def _export(module: ModuleOp, ctx: Context, store: Store) -> onnx.ModelProto:

@@ -8,6 +8,7 @@ that may be mapped from a file and are never copied.
 from __future__ import annotations
 
 import mmap
+import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -41,7 +42,7 @@ class ConstantPool(OpAsmDialectInterface):
 
     def add(self, array: np.ndarray, hint: str = "constant") -> str:
         """Keeps an array under a new name made from ``hint`` and returns the name."""
-        stem = "".join(c if c.isalnum() or c == "_" else "_" for c in hint) or "constant"
+        stem = re.sub(r"[^A-Za-z0-9_]", "_", hint) or "constant"
         stem = stem if not stem[0].isdigit() else f"_{stem}"
         name, number = stem, 0
         while name in self.arrays or name in self._blob_storage:

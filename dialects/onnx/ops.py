@@ -27,6 +27,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 from typing import Any, ClassVar
 
 import onnx
@@ -36,10 +37,13 @@ from xdsl.dialects.builtin import (
     ArrayAttr,
     BytesAttr,
     DenseArrayBase,
+    DenseIntOrFPElementsAttr,
+    DenseResourceAttr,
     FloatAttr,
     IntegerAttr,
     StringAttr,
     SymbolRefAttr,
+    TensorType,
     UnitAttr,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
@@ -58,6 +62,7 @@ from xdsl.irdl import (
     var_result_def,
 )
 from xdsl.traits import IsTerminator, Pure
+from xdsl.utils.exceptions import VerifyException
 
 DOMAIN_PREFIX: dict[str, str] = {
     "": "",
@@ -153,6 +158,22 @@ class Const(IRDLOperation):
     value = prop_def(AnyAttr())
     result = result_def()
     traits = traits_def(Pure())
+
+    def verify_(self) -> None:
+        """The value has the result's element type and shape."""
+        kind, value = self.result.type, self.value
+        if not isinstance(kind, TensorType):
+            raise VerifyException(f"a constant is a ranked tensor, not {kind}")
+        if isinstance(value, ArrayAttr):
+            fits = len(value) == prod(kind.get_shape())
+        elif isinstance(value, DenseIntOrFPElementsAttr | DenseResourceAttr):
+            given = value.type
+            same_element = given.get_element_type() == kind.element_type
+            fits = same_element and given.get_shape() == kind.get_shape()
+        else:
+            raise VerifyException(f"a constant has no value of the form {value}")
+        if not fits:
+            raise VerifyException(f"the value does not fit the type {kind}")
 
 
 @irdl_op_definition

@@ -32,6 +32,7 @@ class NoValue(IRDLOperation):
 class Const(IRDLOperation):
     value: Attribute
     result: OpResult
+    def verify_(self) -> None: ...
 
 class Symbols(IRDLOperation):
     tensor: SSAValue

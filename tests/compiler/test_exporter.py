@@ -24,7 +24,7 @@ from compiler.ir_text import new_context, parse_module, print_module
 from dialects.onnx.dims import parse_dim
 from dialects.onnx.ops import class_of_schema_version
 from dialects.onnx.types import tensor_type
-from runtime.errors import UnsupportedError
+from runtime.errors import InvalidModelError, UnsupportedError
 
 HEAD = '<ir_version: 8, opset_import: ["" : 18]>'
 
@@ -349,6 +349,17 @@ def test_what_is_not_onnx_is_refused() -> None:
         ctx,
     )
     with pytest.raises(UnsupportedError, match="before onnx-legalize"):
+        export_model(module, ctx)
+
+
+def test_constants_that_a_text_left_out_are_missed() -> None:
+    model = parsed(f"{HEAD} g (float[99] x) => (float[99] y) {{ y = Add (x, w) }}")
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(99, np.float32), "w"))
+    ctx = new_context()
+    text = print_module(import_model(model, ctx), ctx, elide=100)
+    ctx = new_context()
+    module = parse_module(text, ctx)
+    with pytest.raises(InvalidModelError, match="constant 'w' is elided"):
         export_model(module, ctx)
 
 
