@@ -122,7 +122,7 @@ def build(
     program = None if key is None else programs.find(key, folder)
     if program is not None:
         return Built(program, Report.from_json(program.manifest["report"]), True)
-    low = lower_request(request, "llvm", observers, listener)
+    low = lower_request(request, "llvm", observers, listener, verify_llvm=False)
     program = low.program()
     if key is not None and low.files is not None:
         programs.keep(key, program, folder, low.files)
@@ -134,15 +134,19 @@ def lower_request(
     to: str,
     observers: Sequence[Observer] = (),
     listener: Listener = ignore,
+    verify_llvm: bool = True,
 ) -> Lowered:
-    """Reads and lowers a model; ``observers`` see the module after each pass."""
+    """Reads and lowers a model; ``observers`` see the module after each pass.
+
+    ``verify_llvm`` is as for `compiler.pipeline.run_passes`.
+    """
     stages.index_of(to)
     low = read(request, listener)
     if request.passes is not None:
         low.run(request.passes, observers)
         if low.stage == to:
             return low
-    low.advance(to, observers)
+    low.advance(to, observers, verify_llvm)
     return low
 
 

@@ -62,25 +62,28 @@ class Lowered:
         pipeline = Pipeline(pipeline) if isinstance(pipeline, str) else pipeline
         run_passes(self.module, self.ctx, pipeline.passes(), self.report, self.stage, observers)
 
-    def advance(self, to: str, observers: Sequence[Observer] = ()) -> None:
+    def advance(
+        self, to: str, observers: Sequence[Observer] = (), verify_llvm: bool = True
+    ) -> None:
         """Runs the default passes from the module's stage to another, in place.
 
-        Raises InputError when the module stands below that stage already.
+        ``verify_llvm`` is as for `compiler.pipeline.run_passes`. Raises InputError when the module
+        stands below that stage already.
         """
         passes = [make_pass(text) for text in remaining_passes(self.module, to, self.target)]
-        run_passes(self.module, self.ctx, passes, self.report, self.stage, observers)
+        run_passes(self.module, self.ctx, passes, self.report, self.stage, observers, verify_llvm)
 
-    def lower(self, to: str) -> Lowered:
+    def lower(self, to: str, verify_llvm: bool = True) -> Lowered:
         """A copy of the module on a later stage; this one stays as it is."""
         copy = Lowered(self.module.clone(), self.ctx, self.target)
-        copy.advance(to)
+        copy.advance(to, verify_llvm=verify_llvm)
         return copy
 
     def program(self) -> Program:
         """The module as a program; it stays as it is."""
         from compiler.linking import link
 
-        low = self if self.stage == "llvm" else self.lower("llvm")
+        low = self if self.stage == "llvm" else self.lower("llvm", verify_llvm=False)
         return link(low.module, low.ctx, low.target, report=low.report)
 
     def compile(self, device: str = "cpu") -> Network:
