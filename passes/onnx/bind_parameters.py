@@ -1,9 +1,9 @@
 """`onnx-bind-parameters`: write what operators are told by small tensors onto the operators.
 
-Requires inferred shapes. Axes, bounds, repeats, target shapes: where their content is known, as numbers or
-symbolic sizes, it becomes the attribute `onnx.parameters` (operand number -> numbers or expressions) and
-the operand becomes absent, so that no kernel reads it. Computations on shapes whose outcome is known
-but which a run needs as data become `onnx.Content`.
+Requires inferred shapes. Axes, bounds, repeats, target shapes: where their content is known, as
+numbers or symbolic sizes, it becomes the attribute `onnx.parameters` (operand number -> numbers or
+expressions) and the operand becomes absent, so that no kernel reads it. Computations on shapes
+whose outcome is known but which a run needs as data become `onnx.Content`.
 
     %2 = Slice(%x, %starts, %ends)       ==>   %2 = Slice(%x, none, none) {onnx.parameters =
                                                    {"1" = ["0"], "2" = ["n - 1"]}}
@@ -67,6 +67,7 @@ PARAMETERS: dict[str, tuple[int, ...]] = {
     "AffineGrid": (1,),
     "ReverseSequence": (),
     "Col2Im": (1, 2),
+    "Dropout": (1, 2),
 }
 """Operands that tell an operator what to do rather than what to work on."""
 

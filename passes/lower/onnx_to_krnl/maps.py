@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
+from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import index_map
 from passes.lower.onnx_to_krnl.scalars import Scalar
+from passes.onnx.bind_parameters import parameter
 
 Indices = Sequence[Affine]
 
@@ -19,8 +21,8 @@ def remap(
 ) -> list[Affine]:
     """Indices into a tensor of sizes ``target`` that holds the same elements as one of ``source``.
 
-    ``entries`` are indices into ``source``. Axes are matched in groups of equal products, so that only
-    the axes that really are split or joined cost arithmetic.
+    ``entries`` are indices into ``source``. Axes are matched in groups of equal products, so
+    that only the axes that really are split or joined cost arithmetic.
     """
     result: list[Affine] = []
     for group_source, group_target in _groups(source, target):
@@ -127,3 +129,24 @@ def transpose(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
 def expand(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
     """Broadcast to a larger shape."""
     return k.read(op.operands[0], k.broadcast(op.operands[0], op, entries))
+
+
+def same_place(k: Kernel, op: OnnxOp, entries: Indices) -> list[Affine]:
+    """Where an element stands that does not move."""
+    return list(entries)
+
+
+@index_map("Dropout", forward=same_place)
+def dropout(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
+    """The input, which inference leaves whole, and a mask that says so."""
+    training = parameter(op, 2) if len(op.operands) > 2 else [0]
+    ratio = parameter(op, 1) if len(op.operands) > 1 else None
+    if (training is None and not is_none(op.operands[2])) or (
+        training is not None and training[0] and (ratio is None or ratio[0])
+    ):
+        raise k.unsupported(
+            op, "Dropout in training mode draws random numbers", "export the model for inference"
+        )
+    if number == 1:
+        return k.s.const(1, k.element(op.results[1]))
+    return k.read(op.operands[0], entries)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 from xdsl.dialects import math
+from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Operation
 
-from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import element_type_of
-from passes.lower.onnx_to_krnl.registry import POINTWISE, pointwise
-from passes.lower.onnx_to_krnl.scalars import Scalar, Scalars, i1
+from dialects.onnx.constants import single_element
+from dialects.onnx.ops import Const, OnnxOp
+from dialects.onnx.types import element_type_of, f32, f64
+from passes.lower.onnx_to_krnl.registry import POINTWISE, Pointwise, pointwise
+from passes.lower.onnx_to_krnl.scalars import Scalar, Scalars, accumulator_type, i1
 
 Operands = Sequence[Scalar | None]
 Unary = Callable[[Scalars, Scalar], Scalar]
@@ -116,17 +118,76 @@ def sign(s: Scalars, x: Scalar) -> Scalar:
     return s.select(s.is_nan(x), x, result) if x.is_float else result
 
 
+EXACT = frozenset(
+    [
+        "Identity",
+        "Neg",
+        "Abs",
+        "Floor",
+        "Ceil",
+        "Round",
+        "Relu",
+        "Not",
+        "BitwiseNot",
+        "IsNaN",
+        "Sign",
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "And",
+        "Or",
+        "Xor",
+        "BitwiseAnd",
+        "BitwiseOr",
+        "BitwiseXor",
+        "Equal",
+        "Less",
+        "LessOrEqual",
+        "Greater",
+        "GreaterOrEqual",
+        "Max",
+        "Min",
+        "Sum",
+        "Reciprocal",
+        "Sqrt",
+    ]
+)
+"""Operators of one correctly rounded operation, which short floats may do themselves."""
+
+
+def widened(rule: Pointwise) -> Pointwise:
+    """A rule that computes on short floats in float32 and rounds once, at the end."""
+
+    def wide(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
+        short = operands[0].element if operands and operands[0] is not None else None
+        if short is None or accumulator_type(short) == short:
+            return rule(s, op, operands)
+        result = rule(s, op, [None if x is None else _wide(s, x) for x in operands])
+        return s.cast(result, short) if result.element == f32 else result
+
+    return wide
+
+
+def _wide(s: Scalars, x: Scalar) -> Scalar:
+    return s.cast(x, accumulator_type(x.element))
+
+
+def _register(name: str, rule: Pointwise) -> None:
+    pointwise(name)(rule if name in EXACT else widened(rule))
+
+
 def _unary(name: str, body: Unary) -> None:
-    pointwise(name)(lambda s, op, operands: body(s, given(operands[0])))
+    _register(name, lambda s, op, operands: body(s, given(operands[0])))
 
 
 def _binary(name: str, body: Binary) -> None:
-    pointwise(name)(lambda s, op, operands: body(s, given(operands[0]), given(operands[1])))
+    _register(name, lambda s, op, operands: body(s, given(operands[0]), given(operands[1])))
 
 
 def _folded(name: str, body: Binary) -> None:
-    pointwise(name)(
-        lambda s, op, operands: reduce(lambda x, y: body(s, x, y), map(given, operands))
+    _register(
+        name, lambda s, op, operands: reduce(lambda x, y: body(s, x, y), map(given, operands))
     )
 
 
@@ -158,6 +219,12 @@ def cast(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     return s.cast(given(operands[0]), element_type_of(op.results[0].type))
 
 
+@pointwise("BitCast")
+def bit_cast(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
+    """The same bits as another type."""
+    return s.bit_cast(given(operands[0]), element_type_of(op.results[0].type))
+
+
 pointwise("CastLike")(lambda s, op, operands: cast(s, op, operands[:1]))
 
 
@@ -173,6 +240,7 @@ def clip(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 
 
 @pointwise("LeakyRelu")
+@widened
 def leaky_relu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """x, or alpha * x below zero."""
     x = given(operands[0])
@@ -186,6 +254,7 @@ def _negative_exponential(s: Scalars, x: Scalar, alpha: float) -> Scalar:
 
 
 @pointwise("Elu")
+@widened
 def elu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """x, or alpha * (exp(x) - 1) below zero."""
     x = given(operands[0])
@@ -194,6 +263,7 @@ def elu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 
 
 @pointwise("Selu")
+@widened
 def selu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """gamma * x, or gamma * alpha * (exp(x) - 1) at and below zero."""
     x = given(operands[0])
@@ -203,6 +273,7 @@ def selu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 
 
 @pointwise("Celu")
+@widened
 def celu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """max(0, x) + min(0, alpha * (exp(x / alpha) - 1))."""
     x = given(operands[0])
@@ -212,6 +283,7 @@ def celu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 
 
 @pointwise("ThresholdedRelu")
+@widened
 def thresholded_relu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """x above alpha, else 0."""
     x = given(operands[0])
@@ -219,6 +291,7 @@ def thresholded_relu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 
 
 @pointwise("Shrink")
+@widened
 def shrink(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """x moved towards zero by bias outside of [-lambd, lambd], 0 inside."""
     x = given(operands[0])
@@ -228,12 +301,14 @@ def shrink(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 
 
 @pointwise("HardSigmoid")
+@widened
 def hard_sigmoid_op(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """max(0, min(1, alpha * x + beta))."""
     return hard_sigmoid(s, given(operands[0]), op.get("alpha"), op.get("beta"))
 
 
 @pointwise("Gelu")
+@widened
 def gelu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """x * Phi(x), exactly through erf or by the tanh approximation."""
     x = given(operands[0])
@@ -248,6 +323,7 @@ def gelu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 
 
 @pointwise("Swish")
+@widened
 def swish(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """x * sigmoid(alpha * x)."""
     x = given(operands[0])
@@ -255,40 +331,60 @@ def swish(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 
 
 @pointwise("Pow")
+@widened
 def power(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """x to the power of y, in x's type; whole-number powers of integers are exact."""
     x, y = map(given, operands)
+    fixed = _fixed_power(s, x, op.operands[1].owner)
+    if fixed is not None:
+        return fixed
     if x.is_float:
         return s.binary(math.PowFOp, x, s.cast(y, x.element))
     if y.is_float:
-        from dialects.onnx.types import f64
-
         result = s.binary(math.PowFOp, s.cast(x, f64), s.cast(y, f64))
         return s.cast(result, x.element)
-    return _integer_power(s, x, s.cast(y, x.element))
+    return _integer_power(s, x, y)
+
+
+def _fixed_power(s: Scalars, x: Scalar, owner: object) -> Scalar | None:
+    """Powers that are known and come down to a few products, or a square root."""
+    if not isinstance(owner, Const):
+        return None
+    exponent = single_element(owner)
+    if exponent in (1, 2, 3, 4):
+        square = s.mul(x, x)
+        return {1: x, 2: square, 3: s.mul(square, x), 4: s.mul(square, square)}[int(exponent)]
+    if not x.is_float or exponent not in (0.5, -1):
+        return None
+    if exponent == -1:
+        return s.reciprocal(x)
+    # pow(-0.0, 0.5) is 0.0, and pow(-inf, 0.5) is inf.
+    infinity = s.like(float("inf"), x)
+    root = s.sqrt(s.add(x, s.like(0, x)))
+    return s.select(s.equal(x, s.neg(infinity)), infinity, root)
 
 
 def _integer_power(s: Scalars, x: Scalar, y: Scalar) -> Scalar:
     """By squaring, wrapping like machine integers; a negative power is 0 but for x = 1 and -1."""
-    result, factor, zero = s.like(1, x), x, s.like(0, x)
-    bits = x.element.width.data  # type: ignore[attr-defined]
-    for bit in range(min(bits, 64) if bits < 64 else 63):
-        mask = s.like(1 << bit, x)
-        taken = s.compare("ne", s.bit_and(y, mask), zero)
+    result, factor, zero = s.like(1, x), x, s.like(0, y)
+    assert isinstance(y.element, IntegerType)
+    for bit in range(y.element.width.data - (not y.is_unsigned)):
+        taken = s.compare("ne", s.bit_and(y, s.like(1 << bit, y)), zero)
         result = s.select(taken, s.mul(result, factor), result)
         factor = s.mul(factor, factor)
-        if bit == 5:
-            break
-    if x.is_unsigned:
+    if y.is_unsigned:
         return result
-    odd = s.compare("ne", s.bit_and(y, s.like(1, x)), zero)
-    minus_one = s.select(odd, s.like(-1, x), s.like(1, x))
-    inverse = s.select(s.equal(x, s.like(1, x)), x, zero)
-    inverse = s.select(s.equal(x, s.like(-1, x)), minus_one, inverse)
+    one = s.like(1, x)
+    inverse = s.select(s.equal(x, one), one, s.like(0, x))
+    if not x.is_unsigned:
+        odd = s.compare("ne", s.bit_and(y, s.like(1, y)), zero)
+        sign = s.select(odd, s.like(-1, x), one)
+        inverse = s.select(s.equal(x, s.like(-1, x)), sign, inverse)
     return s.select(s.compare("lt", y, zero), inverse, result)
 
 
 @pointwise("Mod")
+@widened
 def modulo(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """Remainder with the divisor's sign (fmod = 0) or the dividend's (fmod = 1)."""
     x, y = map(given, operands)
@@ -298,7 +394,10 @@ def modulo(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     zero = s.like(0, x)
     nonzero = s.compare("ne", rest, zero)
     differ = s.bit_xor(s.compare("lt", rest, zero), s.compare("lt", y, zero))
-    return s.select(s.bit_and(nonzero, differ), s.add(rest, y), rest)
+    shifted = s.select(s.bit_and(nonzero, differ), s.add(rest, y), rest)
+    if not x.is_float:
+        return shifted
+    return s.select(s.equal(rest, zero), s.binary(math.CopySignOp, zero, y), shifted)
 
 
 @pointwise("IsInf")
@@ -319,9 +418,3 @@ def bit_shift(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """x shifted by y bits, zeros coming in."""
     x, y = map(given, operands)
     return s.shift_left(x, y) if op.get("direction") == "LEFT" else s.shift_right(x, y)
-
-
-@pointwise("Dropout")
-def dropout(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
-    """The input: inference drops nothing."""
-    return given(operands[0])

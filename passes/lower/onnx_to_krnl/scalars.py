@@ -1,7 +1,7 @@
 """Arithmetic on scalars with ONNX's element types: the words in which operator bodies are written.
 
-A `Scalar` pairs an SSA value with its ONNX element type, because the signless integers below the `onnx`
-stage do not say how to divide or compare. Booleans are `i1` here (one byte in memory).
+A `Scalar` pairs an SSA value with its ONNX element type, because the signless integers below the
+`onnx` stage do not say how to divide or compare. Booleans are `i1` here (one byte in memory).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from dialects.onnx.types import dtype_of, f32
 
 i1 = IntegerType(1)
 index = IndexType()
+_I32 = IntegerType(32)
 _I64 = IntegerType(64)
 
 CONTRACT = arith.FastMathFlagsAttr([arith.FastMathFlag.ALLOW_CONTRACT])
@@ -234,16 +235,21 @@ class Scalars:
         return self.bit_xor(x, self.like(1 if x.is_bool else -1, x))
 
     def shift_left(self, lhs: Scalar, rhs: Scalar) -> Scalar:
-        """Left shift; a distance of the width or more gives zero."""
+        """Left shift; a distance of the width or more (or below 0) gives zero."""
         shifted = self._op(
             arith.ShLIOp, lhs.value.type, lhs.value, rhs.value, overflowFlags=_NO_OVERFLOW_FLAGS
         )
         return self._bounded_shift(Scalar(shifted, lhs.element), rhs)
 
     def shift_right(self, lhs: Scalar, rhs: Scalar) -> Scalar:
-        """Logical right shift; a distance of the width or more gives zero."""
-        shifted = self._op(arith.ShRUIOp, lhs.value.type, lhs.value, rhs.value)
-        return self._bounded_shift(Scalar(shifted, lhs.element), rhs)
+        """Right shift that keeps a sign; a distance of the width or more leaves only the sign."""
+        if lhs.is_unsigned:
+            shifted = self._op(arith.ShRUIOp, lhs.value.type, lhs.value, rhs.value)
+            return self._bounded_shift(Scalar(shifted, lhs.element), rhs)
+        assert isinstance(lhs.element, IntegerType)
+        last = self.like(lhs.element.width.data - 1, rhs)
+        distance = self._op(arith.MinUIOp, rhs.value.type, rhs.value, last.value)
+        return Scalar(self._op(arith.ShRSIOp, lhs.value.type, lhs.value, distance), lhs.element)
 
     def _bounded_shift(self, shifted: Scalar, distance: Scalar) -> Scalar:
         assert isinstance(shifted.element, IntegerType)
@@ -360,11 +366,23 @@ class Scalars:
             if wider:
                 return self._op(arith.ExtFOp, target, x.value)
             return self._op(arith.TruncFOp, target, x.value)
-        # A float outside of the range of a narrow type is undefined in LLVM: go through i64 and wrap.
-        unsigned64 = Scalar(x.value, element).is_unsigned and element.width.data == 64  # type: ignore
-        op = arith.FPToUIOp if unsigned64 else arith.FPToSIOp
-        value = self._op(op, _I64, x.value)
-        return value if target == _I64 else self._op(arith.TruncIOp, target, value)
+        # A float outside of the range of a narrow type is undefined in LLVM: go through a wider one
+        # and wrap. 32 bits do but for unsigned ones, and machines convert to those in vectors.
+        width = element.width.data  # type: ignore[attr-defined]
+        unsigned = Scalar(x.value, element).is_unsigned
+        wide = _I64 if width + unsigned > 32 else _I32
+        op = arith.FPToUIOp if unsigned and width == 64 else arith.FPToSIOp
+        value = self._op(op, wide, x.value)
+        return value if target == wide else self._op(arith.TruncIOp, target, value)
+
+    def bit_cast(self, x: Scalar, element: Attribute) -> Scalar:
+        """The same bits as another element type of the same width."""
+        target = register_type(element)
+        if target == x.value.type:
+            return Scalar(x.value, element)
+        if x.is_bool or element == i1:
+            return self.cast(x, element)
+        return Scalar(self._op(arith.BitcastOp, target, x.value), element)
 
     def _resize_integer(self, x: Scalar, target: Attribute) -> SSAValue:
         assert isinstance(target, IntegerType) and isinstance(x.value.type, IntegerType)

@@ -11,6 +11,7 @@ from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.maps import same_place
 from passes.lower.onnx_to_krnl.registry import index_map
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
 from passes.lower.onnx_to_krnl.scalars import Scalar
@@ -148,11 +149,7 @@ def reverse_sequence(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Sc
     return k.read(op.operands[0], at)
 
 
-def _same_place(k: Kernel, op: OnnxOp, entries: Indices) -> list[Affine]:
-    return list(entries)
-
-
-@index_map("Trilu", forward=_same_place)
+@index_map("Trilu", forward=same_place)
 def trilu(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
     """The element above (or below) the k-th diagonal, 0 elsewhere."""
     diagonal = (index_ops.parameters(k, op, 1) or [affine(0)])[0]
