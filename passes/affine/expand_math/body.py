@@ -259,11 +259,7 @@ class Body:
         return number if isinstance(number, Value) else self.constant(number, element)
 
     def constant(self, number: Number, element: Attribute) -> Value:
-        """A constant, made once per body. Integers are taken modulo their width.
-
-        Infinities and NaN come as bit patterns: the text of a dense vector of them reads back as
-        integers.
-        """
+        """A constant, made once per body. Integers are taken modulo their width."""
         key = (repr(number), element)
         if key not in self._constants:
             self._constants[key] = self._new_constant(number, element)
@@ -272,7 +268,7 @@ class Body:
     def _new_constant(self, number: Number, element: Attribute) -> Value:
         if isinstance(element, IntegerType):
             attribute = _integer_constant(int(number), element, self.shape)
-        elif not isfinite(number):
+        elif _prints_as_bits(number):
             fmt = FORMATS[element]
             return self.constant(fmt.bits_of(number), fmt.bits).as_float()
         else:
@@ -341,6 +337,12 @@ class Body:
     def _append(self, operation: Operation, element: Attribute) -> Value:
         self.block.add_op(operation)
         return Value(self, operation.results[0], element)
+
+
+def _prints_as_bits(number: float) -> bool:
+    """Whether xDSL may print a float in hexadecimal. In a dense vector's text that is read back as
+    an integer, so such numbers, and all NaN, are made by a cast of their bits."""
+    return not isfinite(number) or (abs(number) >= 1e6 and float(number).is_integer())
 
 
 @cache

@@ -135,7 +135,8 @@ def expm1(b: Body, x: Value) -> Value:
     r, n = reduce(b, bounded, fmt.bias - 1)
     half_power = power_of_two(n, fmt.mantissa)
     result = b.fma(half_power, expm1_reduced(b, r, EXPM1[fmt]), half_power - 0.5) * 2.0
-    return b.copysign(result, x)
+    # Halving costs subnormal numbers a bit, and the sum the sign of zero.
+    return b.select(abs(x) < 2.0 ** (-fmt.mantissa - 2), x, result)
 
 
 def tanh(b: Body, x: Value) -> Value:

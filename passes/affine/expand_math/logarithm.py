@@ -99,14 +99,14 @@ def log1p(b: Body, x: Value) -> Value:
     return b.select(x > -1.0, result, outside)
 
 
-def split(b: Body, x: Value) -> tuple[Value, Value]:
-    """The float k and m in [2/3, 4/3) with x = 2^k m, for positive normal x.
+def split(b: Body, x: Value, lowest: float = 2 / 3) -> tuple[Value, Value]:
+    """The float k and m in [lowest, 2 lowest) with x = 2^k m, for positive normal x.
 
     Integers only: the exponent field is offset by bias + 1, so that it stays positive and a logical
     shift will do.
     """
     fmt = x.format
-    low = fmt.bits_of(2 / 3)
+    low = fmt.bits_of(lowest)
     offset = fmt.bias + 1
     bits = x.bits() + ((offset << fmt.mantissa) - low)
     m = ((bits & ((1 << fmt.mantissa) - 1)) + low).as_float()
@@ -169,11 +169,11 @@ def log1p_of_sum(
 
 
 def asinh(b: Body, x: Value) -> Value:
-    """log(a + sqrt(a^2 + 1)) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))) for a = |x|; f32 in f64."""
+    """log(a + sqrt(a^2 + 1)) = log1p(a + a^2 / (1 + sqrt(a^2 + 1))) for a = |x|; f32 in f64, where
+    the quotient may be sqrt(a^2 + 1) - 1."""
     a = abs(x).to(f64)
     if x.element == f32:
-        square = a * a
-        total = a + square / (b.sqrt(square + 1.0) + 1.0)
+        total = a + (b.sqrt(b.fma(a, a, 1.0)) - 1.0)
         return b.copysign(log1p_of_sum(b, total, q=LOG1P[F32]).to(f32), x)
     big = a > 2.0**60
     square = b.select(big, 1.0, a * a)
