@@ -33,6 +33,7 @@ PASSES = {
     "onnx-check-indices": "passes.onnx.check_indices:CheckIndices",
     "onnx-bind-parameters": "passes.onnx.bind_parameters:BindParameters",
     "onnx-result-sizes": "passes.onnx.result_sizes:ResultSizes",
+    "onnx-align-operands": "passes.onnx.align_operands:AlignOperands",
     "onnx-check-operators": "passes.onnx.check_operators:CheckOperators",
     "onnx-decompose-rnn": "passes.onnx.decompose_rnn:DecomposeRnn",
     "onnx-expand-functions": "passes.onnx.expand_functions:ExpandFunctions",

@@ -44,6 +44,7 @@ STAGES = (
             "onnx-check-indices",
             "onnx-bind-parameters",
             "onnx-result-sizes",
+            "onnx-align-operands",
             "onnx-decompose-rnn",
             "onnx-check-operators",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}}}",

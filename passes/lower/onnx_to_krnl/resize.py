@@ -12,9 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from xdsl.dialects import math
 from xdsl.dialects.builtin import IntegerType
-from xdsl.ir import Attribute
 
 from dialects.onnx.dims import Dim, exact_quotient
 from dialects.onnx.ops import OnnxOp
@@ -23,6 +21,7 @@ from dialects.onnx.types import dtype_of, f32, f64, is_none
 from passes.lower.index import Affine, Var, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.quantization import rounded
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.resize_axes import (
     LINEAR,
@@ -59,10 +58,10 @@ def resize_sizes(k: Kernel, op: OnnxOp) -> list[Affine]:
         exact = k.s.mul(k.s.from_index(k.index_value(sizes[axis]), f64), scale.scalar(k))
         if request.sizes is None:
             # As others do: the product of float32 numbers, rounded to float32.
-            rounded = k.s.floor(k.s.cast(exact, f32))
+            count = k.s.floor(k.s.cast(exact, f32))
         else:
-            rounded = k.s.floor(k.s.add(exact, k.s.const(0.5, f64)))
-        sizes[axis] = index_ops.from_scalar(k, k.s.cast(rounded, i64))
+            count = k.s.floor(k.s.add(exact, k.s.const(0.5, f64)))
+        sizes[axis] = index_ops.from_scalar(k, k.s.cast(count, i64))
     return sizes
 
 
@@ -351,7 +350,7 @@ class _Resize:
 
     def _converted(self, value: Scalar) -> Scalar:
         """The sum in the result's type; integers are rounded and saturate."""
-        return value if value.element == self.element else rounded_to(self.k, value, self.element)
+        return value if value.element == self.element else rounded(self.k.s, value, self.element)
 
     def _extrapolated(self, value: Scalar, taps: dict[int, Taps | Window]) -> Scalar:
         outside = [found.outside for found in taps.values() if isinstance(found, Taps)]
@@ -360,12 +359,3 @@ class _Resize:
                 fill = self.k.s.const(self.op.get("extrapolation_value") or 0, value.element)
                 value = self.k.s.select(condition, fill, value)
         return value
-
-
-def rounded_to(k: Kernel, value: Scalar, element: Attribute) -> Scalar:
-    """A float as an element type: integers by rounding half to even, and saturating."""
-    if not isinstance(element, IntegerType):
-        return k.s.cast(value, element)
-    low, high = (k.s.cast(bound(element), value.element) for bound in (k.s.lowest, k.s.highest))
-    rounded = k.s.unary(math.RoundEvenOp, value)
-    return k.s.cast(k.s.min(k.s.max(rounded, low), high), element)

@@ -15,8 +15,8 @@ from dialects.onnx.types import dtype_of, f32, f64
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.quantization import rounded
 from passes.lower.onnx_to_krnl.registry import root
-from passes.lower.onnx_to_krnl.resize import rounded_to
 from passes.lower.onnx_to_krnl.resize_axes import LINEAR, cubic_polynomials, polynomial
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
@@ -124,7 +124,7 @@ def grid_sample(k: Kernel, op: OnnxOp) -> None:
 
         def channel(inner: list[Affine]) -> None:
             value = _combined(k, op, [ivs[0], *inner], taps, None, kind)
-            value = value if mode == "nearest" else rounded_to(k, value, k.element(result))
+            value = value if mode == "nearest" else rounded(k.s, value, k.element(result))
             k.give(result, [ivs[0], *inner, *ivs[1:]], value)
 
         k.nest([dims[1]], channel)
