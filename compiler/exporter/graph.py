@@ -19,7 +19,7 @@ from dialects.onnx.constants import array_of
 from dialects.onnx.locations import Node, node_of
 from dialects.onnx.ops import Call, Const, Custom, NoValue, OnnxOp, Symbols, Yield
 from dialects.onnx.types import UnknownType, is_none
-from runtime.errors import UnsupportedError
+from runtime.errors import InvalidModelError, UnsupportedError
 
 _CUSTOM_FIELDS = ("domain", "op_type", "since", "region_names")
 _METADATA_IR_VERSION = 10
@@ -108,41 +108,43 @@ class GraphWriter:
         assert isinstance(terminator, ReturnOp | Yield)
         returned = list(terminator.operands)
         if outputs is not None:
-            self._claim_outputs(block, returned, outputs)
+            self._claim_outputs(returned, outputs)
         for op in block.ops:
             if op is not terminator:
                 self._operation(op, graph)
-        return list(self._outputs(block, returned, outputs, graph))
+        if outputs is None:
+            return list(self._subgraph_outputs(block, returned, graph))
+        for value, name in zip(returned, outputs, strict=True):
+            if self.names.of[value] != name:
+                self._copy(self.names.of[value], name, graph)
+        return outputs
 
-    def _claim_outputs(self, block: Block, values: list[SSAValue], outputs: list[str]) -> None:
+    def _claim_outputs(self, values: list[SSAValue], outputs: list[str]) -> None:
+        """Names results of operations as the outputs that they are; others get copies later."""
+        claimed = dict(zip(self.names.of.values(), self.names.of, strict=True))
         for value, name in zip(values, outputs, strict=True):
+            if claimed.setdefault(name, value) is not value:
+                raise InvalidModelError(f"two values are the output '{name}'")
             if isinstance(value, OpResult) and value not in self.names.of:
                 self.names.of[value] = name
 
-    def _outputs(
-        self,
-        block: Block,
-        values: list[SSAValue],
-        outputs: list[str] | None,
-        graph: onnx.GraphProto,
+    def _subgraph_outputs(
+        self, block: Block, values: list[SSAValue], graph: onnx.GraphProto
     ) -> Iterator[str]:
-        """Names of a block's outputs; ones that it does not define, or gives twice, get an
-        Identity."""
+        """Names of a subgraph's outputs, copies of those it does not compute or gives twice."""
         given: set[str] = set()
-        for position, value in enumerate(values):
-            current = self.names.of[value]
-            wanted = outputs[position] if outputs is not None else current
-            owner = value.owner
-            own = isinstance(owner, Operation) and owner.parent is block
-            direct = own and not isinstance(owner, Const)
-            if (direct or outputs is not None) and current == wanted and current not in given:
-                given.add(current)
-                yield current
-                continue
-            name = wanted if outputs is not None else self.names.fresh(f"{current}_out")
-            node = self.node_names.fresh(name)
-            graph.node.add(op_type="Identity", input=[current], output=[name], name=node)
+        for value in values:
+            name, owner = self.names.of[value], value.owner
+            computed = isinstance(owner, Operation) and owner.parent is block
+            if not computed or isinstance(owner, Const) or name in given:
+                name = self._copy(name, self.names.fresh(f"{name}_out"), graph)
+            given.add(name)
             yield name
+
+    def _copy(self, source: str, name: str, graph: onnx.GraphProto) -> str:
+        node = self.node_names.fresh(name)
+        graph.node.add(op_type="Identity", input=[source], output=[name], name=node)
+        return name
 
     def _operation(self, op: Operation, graph: onnx.GraphProto) -> None:
         if isinstance(op, NoValue):

@@ -100,6 +100,10 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
         " <float[2] k = {1, 2}> { y = Abs (x) z = Identity (y) w = Identity (k) }",
         {"x": np.float32([-1, 2])},
     ),
+    "an output given twice": (
+        "g (float[2] x) => (float[2] y, float[2] y) { y = Abs (x) }",
+        {"x": np.float32([-1, 2])},
+    ),
     "strings": (
         'g (string[2] x) => (string[4] y) <string[2] k = {"a", "b"}>'
         " { y = Concat <axis = 0> (x, k) }",
@@ -360,6 +364,18 @@ def test_constants_that_a_text_left_out_are_missed() -> None:
     ctx = new_context()
     module = parse_module(text, ctx)
     with pytest.raises(InvalidModelError, match="constant 'w' is elided"):
+        export_model(module, ctx)
+
+
+def test_outputs_with_one_name_must_be_one_value() -> None:
+    ctx = new_context()
+    y = 'tensor<f32> {onnx.name = "y"}'
+    module = parse_module(
+        f"func.func @main(%x: tensor<f32>, %z: tensor<f32>) -> ({y}, {y}) {{\n"
+        "  func.return %x, %z : tensor<f32>, tensor<f32>\n}",
+        ctx,
+    )
+    with pytest.raises(InvalidModelError, match="two values are the output 'y'"):
         export_model(module, ctx)
 
 

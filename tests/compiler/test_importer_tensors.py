@@ -180,6 +180,26 @@ def test_external_data_honours_offset_and_length(tmp_path: Path) -> None:
     assert arrays(module, ctx)[0].tolist() == values.tolist()
 
 
+def test_external_data_may_be_larger_than_protobuf_can_be(tmp_path: Path) -> None:
+    size, count = 1 << 30, 3
+    with (tmp_path / "w.bin").open("wb") as file:
+        file.truncate(size * count)  # holes: it takes no space
+        file.seek(size * count - 4)
+        file.write(np.float32(7).tobytes())
+    tensors = []
+    for k in range(count):
+        tensor = TensorProto(name=f"w{k}", data_type=1, dims=[size // 4], data_location=1)
+        tensor.external_data.add(key="location", value="w.bin")
+        tensor.external_data.add(key="offset", value=str(k * size))
+        tensors.append(tensor)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model_of(*tensors).SerializeToString())
+    ctx = new_context()
+    found = arrays(import_model(path, ctx), ctx)
+    assert [array.nbytes for array in found] == [size] * count
+    assert (found[0][0], found[2][-1]) == (0, 7)
+
+
 @pytest.mark.parametrize("suffix", [".onnx", ".json", ".textproto", ".onnxtxt", ".model"])
 def test_file_formats(tmp_path: Path, suffix: str) -> None:
     model = model_of(numpy_helper.from_array(np.float32([1, 2]), "w"))
