@@ -16,6 +16,9 @@ _FUNCTIONS = ("max", "min")
 
 Shape = list["int | str | None"]
 
+UNVERSIONED = 2**63 - 1
+"""What ONNX Runtime gives as the version of a model that has none."""
+
 
 @dataclass(frozen=True)
 class NodeArg:
@@ -38,7 +41,7 @@ class ModelMetadata:
     domain: str = ""
     description: str = ""
     graph_description: str = ""
-    version: int = 0
+    version: int = UNVERSIONED
     custom_metadata_map: dict[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +80,6 @@ def metadata_of(entries: Mapping[str, Any]) -> ModelMetadata:
         domain=entries.get("domain", ""),
         description=entries.get("description", ""),
         graph_description=entries.get("graph_description", ""),
-        version=entries.get("version", 0),
+        version=entries.get("version", UNVERSIONED),
         custom_metadata_map=dict(entries.get("custom", {})),
     )

@@ -1,4 +1,4 @@
-"""Small models for tests of the driver: the digit recogniser that ships with us, and two made here."""
+"""Small models for tests of the driver: the digit recogniser that ships with us, and others."""
 
 from __future__ import annotations
 
