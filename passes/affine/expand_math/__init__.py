@@ -11,6 +11,10 @@ so that loops around it vectorise:
 What a function computes, and how, stands in the module of its family (`exponential`, `logarithm`,
 `power`, `trigonometric`, `inverse_trigonometric`, `error_function`); they are written with `body`.
 f16 and bf16 compute in f32.
+
+Errors are below 2 ulp, mostly below 1.6 (those of each function stand in the tests), subnormal
+numbers included. No operation has fast-math flags, because most algorithms need each rounding as it
+is. On a target without fused multiply-add `math.fma` becomes a call of libm: still right, but slow.
 """
 
 from passes.affine.expand_math.expansion import ExpandMath

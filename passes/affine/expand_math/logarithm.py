@@ -190,8 +190,12 @@ def acosh(b: Body, x: Value) -> Value:
     if x.element == f32:
         return log1p_of_sum(b, w + b.sqrt(b.fma(w, w, w * 2.0)), q=LOG1P[F32]).to(f32)
     big = w > 2.0**60
-    root = b.select(big, 0.0, b.sqrt(b.fma(w, w, w * 2.0)))
+    square = b.fma(w, w, w * 2.0)
+    square_low = b.fma(w, w, w * 2.0 - square)
+    root = b.select(big, 0.0, b.sqrt(square))
+    root_low = (b.fma(-root, root, square) + square_low) / (root * 2.0)
     total, low = b.two_sum(w, root)
+    low = low + b.select(root > 0.0, root_low, 0.0)
     return log1p_of_sum(b, total, low, _one_if(b, big))
 
 
