@@ -43,7 +43,7 @@ def new_context() -> Context:
     for name in DIALECTS:
         if importlib.util.find_spec(f"dialects.{name}") is not None:
             ctx.register_dialect(name, partial(_own_dialect, name))
-        elif name in upstream:
+        else:
             ctx.register_dialect(name, upstream[name])
     return ctx
 

@@ -21,6 +21,9 @@ from compiler.exporter import export_model, save_model
 from compiler.exporter.opsets import choose_opsets
 from compiler.importer import import_model
 from compiler.ir_text import new_context, parse_module, print_module
+from compiler.pipeline import Pipeline
+from compiler.stages import STAGES
+from compiler.target import Target
 from dialects.onnx.dims import parse_dim
 from dialects.onnx.ops import class_of_schema_version
 from dialects.onnx.types import tensor_type
@@ -495,14 +498,37 @@ SHARED = os.environ.get("TERRACE_SHARED")
 REAL = sorted(Path(SHARED).glob("models/*/*/model.onnx")) if SHARED else []
 
 
+def shared_feeds(path: Path) -> dict[str, Any]:
+    """The first set of inputs of a shared model."""
+    about = json.loads(path.with_name("meta.json").read_text())
+    arrays = np.load(path.with_name("inputs.npz"))
+    feeds = {name: arrays[entry["key"]] for name, entry in about["sets"][0]["inputs"].items()}
+    return {k: a.astype(object) if a.dtype.kind == "U" else a for k, a in feeds.items()}
+
+
 @pytest.mark.skipif(not SHARED, reason="TERRACE_SHARED names no folder with models")
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.parent.name)
 def test_real_models_compute_the_same(path: Path) -> None:
     ctx = new_context()
     result = export_model(import_model(path, ctx), ctx)
     onnx.checker.check_model(result)
-    about = json.loads(path.with_name("meta.json").read_text())
-    arrays = np.load(path.with_name("inputs.npz"))
-    feeds = {name: arrays[entry["key"]] for name, entry in about["sets"][0]["inputs"].items()}
-    feeds = {k: a.astype(object) if a.dtype.kind == "U" else a for k, a in feeds.items()}
+    feeds = shared_feeds(path)
     assert equal(run(result, feeds), run(onnx.load(path), feeds))
+
+
+@pytest.mark.skipif(not SHARED, reason="TERRACE_SHARED names no folder with models")
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.parent.name)
+def test_real_models_go_out_after_the_passes_of_their_stage(path: Path) -> None:
+    ctx = new_context()
+    module = import_model(path, ctx)
+    for made in Pipeline(",".join(STAGES[0].passes(Target.host()))).passes():
+        made.apply(ctx, module)
+    result = export_model(module, ctx)
+    onnx.checker.check_model(result, full_check=True)
+    feeds = shared_feeds(path)
+    for got, want in zip(run(result, feeds), run(onnx.load(path), feeds), strict=True):
+        if isinstance(want, list) or want.dtype.kind in "OU":
+            assert equal(got, want)
+        else:
+            scale = max(1.0, float(np.abs(want).max(initial=0)))
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * scale)
