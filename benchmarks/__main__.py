@@ -1,0 +1,74 @@
+"""The command line: `python -m benchmarks COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from benchmarks import baseline
+from benchmarks.options import Options
+from benchmarks.results import Results
+from runtime.cpus import available_cpus
+
+MODULES = {
+    "models": ("benchmarks.models", "real models beside onnxruntime"),
+    "compile": ("benchmarks.compile_times", "compile time by phase, cold and from the cache"),
+    "matmul": ("benchmarks.matmul", "products with constant weights"),
+    "conv": ("benchmarks.conv", "convolutions with constant weights"),
+    "overhead": ("benchmarks.overhead", "one call of a tiny static model"),
+    "gpt2": ("benchmarks.gpt2", "GPT-2: logits, prefill, decode, compile time, memory"),
+}
+"""A command's module, which has `run(options) -> Results`, and what it measures."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures Terrace.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (_, text) in MODULES.items():
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        if name in ("models", "compile", "gpt2"):
+            command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+        _add_common(command)
+        if name == "compile":
+            command.add_argument("--passes", action="store_true", help="print the slowest passes")
+        if name == "gpt2":
+            lengths = {"type": int, "default": [8, 32, 128], "metavar": "TOKENS"}
+            command.add_argument("--lengths", nargs="+", help="default 8 32 128", **lengths)
+            command.add_argument("--batch", type=int, default=1, help="default 1")
+    return parser
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these")
+    cores = sorted({1, available_cpus()})
+    text = f"numbers of threads; default {' '.join(map(str, cores))}"
+    command.add_argument("--threads", nargs="+", type=int, default=cores, help=text)
+    text = "measure each side of a comparison for so long; default 2"
+    command.add_argument("--seconds", type=float, default=2.0, help=text)
+    command.add_argument("--json", type=Path, metavar="OUT", help="write the results")
+    text = "earlier results: print what got slower and faster"
+    command.add_argument("--baseline", type=Path, metavar="OLD.json", help=text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; the exit status is 1 if something failed or computed wrong results."""
+    parser = make_parser()
+    given = vars(parser.parse_args(arguments))
+    command, out, old = (given.pop(name) for name in ("command", "json", "baseline"))
+    try:
+        earlier = Results.load(old) if old else None
+        results = importlib.import_module(MODULES[command][0]).run(Options(**given))
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    if out:
+        results.save(out)
+    if earlier:
+        baseline.print_changes(earlier, results)
+    return int(any("error" in row or "wrong" in row for row in results.rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
