@@ -325,7 +325,7 @@ class BodyBuilder:
                     f"{where} is of kind {KIND_NAMES.get(kind, kind)}, not "
                     f"{KIND_NAMES[expected.kinds[name]]}"
                 )
-            if kind == _GRAPH and not proto.ref_attr_name:
+            if checked and kind == _GRAPH and not proto.ref_attr_name:
                 result.graphs[name] = proto.g
             else:
                 values = result.values if checked else result.unchecked

@@ -20,7 +20,7 @@ from dialects.onnx.types import (
 
 
 def get_dialect() -> Dialect:
-    """The dialect with every operator version (about 0.1 s: for parsing text; importing needs less)."""
+    """The dialect with every operator version: 0.1 s, for parsing text; importing needs less."""
     return Dialect(
         "onnx",
         all_classes(),

@@ -43,7 +43,8 @@ def node_location(
     """The location of an ONNX node."""
     lines = [FileLineColLoc(StringAttr(f), IntAttr(n), IntAttr(0)) for f, n in sources]
     return NameLoc(
-        StringAttr(name), FusedLoc(ArrayAttr(lines or [UnknownLoc()]), _metadata(op_type, domain, opset))
+        StringAttr(name),
+        FusedLoc(ArrayAttr(lines or [UnknownLoc()]), _metadata(op_type, domain, opset)),
     )
 
 

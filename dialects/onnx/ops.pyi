@@ -1,9 +1,17 @@
 # Written by `python -m dialects.onnx.stub` for onnx 1.23; do not edit.
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import onnx.defs
-from xdsl.dialects.builtin import ArrayAttr, BytesAttr, IntegerAttr, StringAttr, SymbolRefAttr
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    BytesAttr,
+    IntegerAttr,
+    StringAttr,
+    SymbolRefAttr,
+    UnitAttr,
+)
 from xdsl.ir import Attribute, Operation, OpResult, Region, SSAValue
 from xdsl.irdl import IRDLOperation, VarOperand, VarOpResult, VarRegion
 
@@ -56,7 +64,13 @@ class Dispatch(IRDLOperation):
     symbols: ArrayAttr[StringAttr]
     inputs: VarOperand
     outputs: VarOpResult
-    def __init__(self, callee: str, inputs: Sequence[SSAValue], types: Sequence[Attribute], symbols: ArrayAttr[StringAttr]) -> None: ...
+    def __init__(
+        self,
+        callee: str,
+        inputs: Sequence[SSAValue],
+        types: Sequence[Attribute],
+        symbols: ArrayAttr[StringAttr],
+    ) -> None: ...
 
 class Recurrence(OnnxOp):
     cell: StringAttr

@@ -37,14 +37,7 @@ _KIND_TYPES = {
     "required_property": "Attribute",
     "property": "Attribute | None",
 }
-_IMPORTS = {
-    "typing": ("Any", "ClassVar"),
-    "xdsl.dialects.builtin": (
-        *("ArrayAttr", "BytesAttr", "IntegerAttr", "StringAttr", "SymbolRefAttr"),
-    ),
-    "xdsl.ir": ("Attribute", "Operation", "OpResult", "Region", "SSAValue"),
-    "xdsl.irdl": ("IRDLOperation", "VarOperand", "VarOpResult", "VarRegion"),
-}
+_WIDTH = 100
 
 
 def generate() -> str:
@@ -60,15 +53,35 @@ def generate() -> str:
     body = f"{hand_written}\n{classes}\n"
     version = ".".join(onnx.__version__.split(".")[:2])
     head = f"# Written by `python -m dialects.onnx.stub` for onnx {version}; do not edit.\n\n"
-    text = f"{head}{_imports(body)}\n\n{body}"
+    text = f"{head}{_imports(tree, body)}\n\n{body}"
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
-def _imports(body: str) -> str:
+def _imports(tree: ast.Module, body: str) -> str:
+    """The imports of `ops.py` that its stub needs, and those of field types."""
     words = set(re.findall(r"\w+", body))
-    used = {module: [name for name in names if name in words] for module, names in _IMPORTS.items()}
-    lines = [f"from {module} import {', '.join(names)}" for module, names in used.items() if names]
-    return "\n".join([lines[0], "", "import onnx.defs", *lines[1:]])
+    origins = {"OpResult": "xdsl.ir", "Region": "xdsl.ir"}
+    origins |= dict.fromkeys(("VarOperand", "VarOpResult", "VarRegion"), "xdsl.irdl")
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            origins |= {alias.name: node.module or "" for alias in node.names}
+    modules: dict[str, list[str]] = {}
+    for name in sorted(words & origins.keys(), key=str.lower):
+        if name[0].isupper():
+            modules.setdefault(origins[name], []).append(name)
+    lines: list[str] = []
+    for module, names in sorted(modules.items()):
+        head = f"from {module} import "
+        lines += _fitting(f"{head}{', '.join(names)}", f"{head}(", names, ")")
+    ours = next(k for k, line in enumerate(lines) if "xdsl" in line)
+    return "\n".join([*lines[:ours], "", "import onnx.defs", *lines[ours:]])
+
+
+def _fitting(line: str, head: str, entries: list[str], tail: str, indent: int = 0) -> list[str]:
+    """The line, or where it is too long a list with an entry a line."""
+    if indent + len(line) <= _WIDTH:
+        return [line]
+    return [head, *(f"    {entry}," for entry in entries), tail]
 
 
 def _statement(node: ast.stmt) -> Iterator[str]:
@@ -79,7 +92,7 @@ def _statement(node: ast.stmt) -> Iterator[str]:
         case ast.Assign(targets=[ast.Name(id=name)]) if not name.startswith("_"):
             yield ast.unparse(node)
         case ast.FunctionDef(name=name) if not name.startswith("_"):
-            yield _signature(node)
+            yield from _signature(node)
         case ast.ClassDef(name=name) if not name.startswith("_"):
             yield ""
             yield f"class {name}({', '.join(map(ast.unparse, node.bases))}):"
@@ -87,9 +100,11 @@ def _statement(node: ast.stmt) -> Iterator[str]:
             yield ""
 
 
-def _signature(node: ast.FunctionDef) -> str:
+def _signature(node: ast.FunctionDef, indent: int = 0) -> list[str]:
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
-    return f"def {node.name}({ast.unparse(node.args)}){returns}: ..."
+    head, tail = f"def {node.name}(", f"){returns}: ..."
+    parameters = [ast.unparse(parameter) for parameter in node.args.args]
+    return _fitting(f"{head}{', '.join(parameters)}{tail}", head, parameters, tail, indent)
 
 
 def _member(node: ast.stmt) -> Iterator[str]:
@@ -104,7 +119,7 @@ def _member(node: ast.stmt) -> Iterator[str]:
                 yield f"{name}: {_property_type(node.value, made)}"
         case ast.FunctionDef():
             yield from (f"@{ast.unparse(decorator)}" for decorator in node.decorator_list)
-            yield _signature(node)
+            yield from _signature(node, indent=4)
 
 
 def _property_type(value: ast.expr, made: str) -> str:

@@ -1,4 +1,4 @@
-"""Types of the `onnx` dialect: element types, symbolic tensor types, and what ONNX has beyond tensors.
+"""Types of the `onnx` dialect: elements, tensors of symbolic sizes, and what ONNX has beyond them.
 
 Grammar of what is added to the builtin types:
 
@@ -101,7 +101,7 @@ class UnknownType(ParametrizedAttribute, TypeAttribute):
 
 @irdl_attr_definition
 class AttributeRefAttr(ParametrizedAttribute):
-    """Stands for the value of an attribute of the enclosing function, `#onnx.ref<"alpha", "FLOAT">`.
+    """The value of an attribute of the enclosing function, `#onnx.ref<"alpha", "FLOAT">`.
 
     ``kind`` is the name of an `AttributeProto.AttributeType`.
     """
@@ -113,7 +113,7 @@ class AttributeRefAttr(ParametrizedAttribute):
 
 @irdl_attr_definition
 class StringTensorAttr(ParametrizedAttribute):
-    """A string tensor as a node's attribute, `#onnx.strings<["a", "b"], tensor<2x!onnx.string>>`."""
+    """A string tensor as an attribute, `#onnx.strings<["a", "b"], tensor<2x!onnx.string>>`."""
 
     name = "onnx.strings"
     values: ArrayAttr[StringAttr]
@@ -125,8 +125,9 @@ class TensorEncodingAttr(ParametrizedAttribute):
     """Symbolic sizes of the dynamic dimensions, in order, and the buffer's order of axes.
 
     ``layout`` is the permutation from the buffer's axes to the logical ones (``[0, 2, 3, 1]`` is
-    channels-last for NCHW), or empty for row-major. With ``panel`` > 0 the last axis in it stands there twice: first
-    for the panel's number, then for the place inside a panel of that many elements.
+    channels-last for NCHW), or empty for row-major. With ``panel`` > 0 the last axis in it stands
+    there twice: first for the panel's number, then for the place inside a panel of that many
+    elements.
     """
 
     name = "onnx.tensor"
