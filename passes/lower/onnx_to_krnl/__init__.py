@@ -22,7 +22,9 @@ from passes.lower.onnx_to_krnl import (
     sampling,
     scans,
     scatters,
+    selections,
     slices,
+    softmax,
     windows,
 )
 from passes.lower.onnx_to_krnl.lowering import OnnxToKrnl
@@ -48,6 +50,8 @@ __all__ = [
     "sampling",
     "scans",
     "scatters",
+    "selections",
     "slices",
+    "softmax",
     "windows",
 ]

@@ -1,120 +1,327 @@
-"""Normalisations over the elements of a row: mean and variance first, then each element."""
+"""Normalisations: roots that first find out about many elements, then scale each.
+
+The formulas are those of the ONNX operator specifications; variances are means of squared distances
+from the mean, in the accumulator's type.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from xdsl.ir import SSAValue
+from xdsl.dialects import math
+from xdsl.ir import Attribute, SSAValue
 
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.shape.helpers import normalize_axis
+from dialects.onnx.shape.helpers import normalize_axes, normalize_axis
 from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.reductions import Entries, number, sum_over
 from passes.lower.onnx_to_krnl.registry import root
-from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
+from passes.lower.onnx_to_krnl.scalars import Scalar, accumulator_type
+
+TINY = 1e-9
+"""What MeanVarianceNormalization adds to the standard deviation."""
+
+Element = Callable[[Entries], Scalar]
 
 
-def element_count(k: Kernel, dims: list[Dim], kind) -> Scalar:  # noqa: ANN001
-    """How many elements a mean is over, as a number."""
-    product: Dim = 1
-    for dim in dims:
-        product = product * dim
-    if isinstance(product, int):
-        return k.s.const(product, kind)
-    return k.s.from_index(k.index_value(k.size(product)), kind)
+class Normalization:
+    """An operator with its loops: ``outer`` axes number groups of elements, ``inner`` those in one."""
+
+    def __init__(self, k: Kernel, op: OnnxOp, inner: Sequence[int]) -> None:
+        self.k = k
+        self.op = op
+        self.source, self.result = op.operands[0], op.results[0]
+        self.dims = k.dims(self.source)
+        order = k.layout(self.source).order
+        self.inner = [axis for axis in order if axis in inner]
+        self.outer = [axis for axis in order if axis not in inner]
+        self.element = k.element(self.result)
+        self.kind = accumulator_type(self.element)
+
+    @property
+    def extents(self) -> list[Dim]:
+        """Sizes of the loops over a group."""
+        return [self.dims[axis] for axis in self.inner]
+
+    def at(self, ivs: Entries, taps: Entries) -> list[Affine]:
+        """Indices of an element."""
+        found = dict(zip([*self.outer, *self.inner], [*ivs, *taps], strict=True))
+        return [found[axis] for axis in range(len(self.dims))]
+
+    def read(self, value: SSAValue, entries: Entries) -> Scalar:
+        """An element as it is computed with."""
+        return self.k.s.cast(self.k.read(value, list(entries)), self.kind)
+
+    def give(self, entries: Entries, y: Scalar) -> None:
+        """One element of the result."""
+        self.k.give(self.result, list(entries), self.k.s.cast(y, self.element))
+
+    def run(self, group: Callable[[list[Affine], Element], Element]) -> None:
+        """All groups: ``group(variables, x)`` tells how the result's elements in a group come about."""
+
+        def body(ivs: list[Affine]) -> None:
+            last = group(ivs, lambda taps: self.read(self.source, self.at(ivs, taps)))
+            self.k.nest(self.extents, lambda taps: self.give(self.at(ivs, taps), last(taps)))
+
+        self.k.nest([self.dims[axis] for axis in self.outer], body)
 
 
-def sum_over(
-    k: Kernel, extents: list[Dim], kind, element: Callable[[list[Affine]], Scalar]  # noqa: ANN001
-) -> Scalar:
-    """The sum of something over loops."""
-    return k.reduce(
-        extents,
-        [k.s.const(0, kind)],
-        lambda taps, carried: [k.s.add(carried[0], element(taps), REDUCTION)],
-    )[0]
+def mean_of(k: Kernel, extents: Sequence[Dim], kind: Attribute, x: Element) -> Scalar:
+    """The mean of something over loops."""
+    count: Dim = 1
+    for extent in extents:
+        count = count * extent
+    return k.s.div(sum_over(k, extents, kind, x), number(k, count, kind))
 
 
-def _parameter(k: Kernel, value: SSAValue, op: OnnxOp, entries: list[Affine], kind) -> Scalar:  # noqa: ANN001
-    return k.s.cast(k.read(value, k.broadcast(value, op, entries)), kind)
+def moments(
+    k: Kernel, extents: Sequence[Dim], kind: Attribute, x: Element
+) -> tuple[Scalar, Scalar]:
+    """Mean and variance of something over loops."""
+    mean = mean_of(k, extents, kind, x)
+
+    def squared(taps: Entries) -> Scalar:
+        distance = k.s.sub(x(taps), mean)
+        return k.s.mul(distance, distance)
+
+    return mean, mean_of(k, extents, kind, squared)
+
+
+def inverse_deviation(k: Kernel, variance: Scalar, epsilon: float) -> Scalar:
+    """1 / sqrt(variance + epsilon)"""
+    return k.s.reciprocal(k.s.sqrt(k.s.add(variance, k.s.like(epsilon, variance))))
+
+
+# Over the last axes -----------------------------------------------------------------------------
+
+
+def _rows(k: Kernel, op: OnnxOp) -> Normalization:
+    """The groups of an operator that normalises the axes from `axis` on."""
+    rank = len(k.dims(op.operands[0]))
+    return Normalization(k, op, range(normalize_axis(op.get("axis"), rank), rank))
 
 
 @root("LayerNormalization")
 def layer_normalization(k: Kernel, op: OnnxOp) -> None:
-    """(x - mean) / sqrt(variance + epsilon) * scale + bias over the axes from ``axis`` on."""
-    source, scale, *rest = op.operands
-    bias = rest[0] if rest and not is_none(rest[0]) else None
-    result = op.results[0]
-    dims = list(k.dims(source))
-    axis = normalize_axis(op.get("axis"), len(dims))
-    extents = dims[axis:]
-    element = k.element(result)
-    kind = accumulator_type(element)
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias over the axes from `axis` on."""
+    n = _rows(k, op)
+    scale, bias = op.operands[1], op.operands[2] if len(op.operands) > 2 else None
 
-    def body(ivs: list[Affine]) -> None:
-        def x(taps: list[Affine]) -> Scalar:
-            return k.s.cast(k.read(source, [*ivs, *taps]), kind)
-
-        count = element_count(k, extents, kind)
-        mean = k.s.div(sum_over(k, extents, kind, x), count)
-
-        def squared(taps: list[Affine]) -> Scalar:
-            distance = k.s.sub(x(taps), mean)
-            return k.s.mul(distance, distance)
-
-        variance = k.s.div(sum_over(k, extents, kind, squared), count)
-        epsilon = k.s.const(op.get("epsilon"), kind)
-        inverse = k.s.reciprocal(k.s.sqrt(k.s.add(variance, epsilon)))
-
-        def last(taps: list[Affine]) -> None:
-            entries = [*ivs, *taps]
-            y = k.s.mul(k.s.sub(x(taps), mean), inverse)
-            y = k.s.mul(y, _parameter(k, scale, op, entries, kind))
-            if bias is not None:
-                y = k.s.add(y, _parameter(k, bias, op, entries, kind))
-            k.give(result, entries, k.s.cast(y, element))
-
-        k.nest(extents, last)
-        statistics = [affine(0)] * len(extents)
+    def group(ivs: list[Affine], x: Element) -> Element:
+        mean, variance = moments(k, n.extents, n.kind, x)
+        inverse = inverse_deviation(k, variance, op.get("epsilon"))
+        statistics = n.at(ivs, [affine(0)] * len(n.inner))
         for output, value in zip(op.results[1:], (mean, inverse), strict=False):
             if not is_none(output):
-                k.give(output, [*ivs, *statistics], k.s.cast(value, k.element(output)))
+                k.give(output, statistics, k.s.cast(value, k.element(output)))
 
-    k.nest(dims[:axis], body)
+        def last(taps: Entries) -> Scalar:
+            entries = n.at(ivs, taps)
+            y = k.s.mul(k.s.sub(x(taps), mean), inverse)
+            y = k.s.mul(y, n.read(scale, k.broadcast(scale, op, entries)))
+            if bias is None or is_none(bias):
+                return y
+            return k.s.add(y, n.read(bias, k.broadcast(bias, op, entries)))
+
+        return last
+
+    n.run(group)
 
 
 @root("RMSNormalization")
 def rms_normalization(k: Kernel, op: OnnxOp) -> None:
-    """x / sqrt(mean(x * x) + epsilon) * scale over the axes from ``axis`` on."""
-    source, scale = op.operands
-    result = op.results[0]
-    dims = list(k.dims(source))
-    axis = normalize_axis(op.get("axis"), len(dims))
-    extents = dims[axis:]
-    element = k.element(result)
-    kind = accumulator_type(element)
+    """x / sqrt(mean(x * x) + epsilon) * scale over the axes from `axis` on."""
+    n = _rows(k, op)
+    scale = op.operands[1]
 
-    def body(ivs: list[Affine]) -> None:
-        def x(taps: list[Affine]) -> Scalar:
-            return k.s.cast(k.read(source, [*ivs, *taps]), kind)
-
-        def squared(taps: list[Affine]) -> Scalar:
+    def group(ivs: list[Affine], x: Element) -> Element:
+        def squared(taps: Entries) -> Scalar:
             value = x(taps)
             return k.s.mul(value, value)
 
-        count = element_count(k, extents, kind)
-        mean = k.s.div(sum_over(k, extents, kind, squared), count)
-        epsilon = k.s.const(op.get("epsilon"), kind)
-        inverse = k.s.reciprocal(k.s.sqrt(k.s.add(mean, epsilon)))
+        mean = mean_of(k, n.extents, n.kind, squared)
+        inverse = inverse_deviation(k, mean, op.get("epsilon"))
+
+        def last(taps: Entries) -> Scalar:
+            factor = n.read(scale, k.broadcast(scale, op, n.at(ivs, taps)))
+            return k.s.mul(k.s.mul(x(taps), inverse), factor)
+
+        return last
+
+    n.run(group)
+
+
+@root("LpNormalization")
+def lp_normalization(k: Kernel, op: OnnxOp) -> None:
+    """x / norm along `axis`, the sum of absolute values or the Euclidean norm; 0 / 0 is 0."""
+    rank = len(k.dims(op.operands[0]))
+    n = Normalization(k, op, [normalize_axis(op.get("axis"), rank)])
+    power = op.get("p")
+    if power not in (1, 2):
+        raise k.unsupported(op, f"p = {power}", "the operator defines 1 and 2")
+
+    def group(ivs: list[Affine], x: Element) -> Element:
+        def share(taps: Entries) -> Scalar:
+            value = x(taps)
+            return k.s.abs(value) if power == 1 else k.s.mul(value, value)
+
+        norm = sum_over(k, n.extents, n.kind, share)
+        norm = norm if power == 1 else k.s.sqrt(norm)
+        zero = k.s.like(0, norm)
+        is_zero = k.s.equal(norm, zero)
+        divisor = k.s.select(is_zero, k.s.like(1, norm), norm)
+        return lambda taps: k.s.select(is_zero, zero, k.s.div(x(taps), divisor))
+
+    n.run(group)
+
+
+@root("MeanVarianceNormalization")
+def mean_variance_normalization(k: Kernel, op: OnnxOp) -> None:
+    """(x - mean) / (deviation + 1e-9) over `axes`."""
+    axes = op.get("axes")
+    rank = len(k.dims(op.operands[0]))
+    n = Normalization(k, op, normalize_axes((0, 2, 3) if axes is None else axes, rank))
+
+    def group(ivs: list[Affine], x: Element) -> Element:
+        mean, variance = moments(k, n.extents, n.kind, x)
+        deviation = k.s.add(k.s.sqrt(variance), k.s.const(TINY, n.kind))
+        return lambda taps: k.s.div(k.s.sub(x(taps), mean), deviation)
+
+    n.run(group)
+
+
+# By channels ------------------------------------------------------------------------------------
+
+
+@root("InstanceNormalization")
+def instance_normalization(k: Kernel, op: OnnxOp) -> None:
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias in each channel of each image."""
+    n = Normalization(k, op, range(2, len(k.dims(op.operands[0]))))
+    scale, bias = op.operands[1:3]
+
+    def group(ivs: list[Affine], x: Element) -> Element:
+        mean, variance = moments(k, n.extents, n.kind, x)
+        channel = ivs[n.outer.index(1)]
+        factor = k.s.mul(
+            inverse_deviation(k, variance, op.get("epsilon")), n.read(scale, [channel])
+        )
+        offset = n.read(bias, [channel])
+        return lambda taps: k.s.add(k.s.mul(k.s.sub(x(taps), mean), factor), offset)
+
+    n.run(group)
+
+
+@root("GroupNormalization")
+def group_normalization(k: Kernel, op: OnnxOp) -> None:
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias in groups of channels of each image.
+
+    Scale and bias are one number for each channel, in version 18 for each group.
+    """
+    n = Normalization(k, op, range(1, len(k.dims(op.operands[0]))))
+    scale, bias = op.operands[1:3]
+    groups = op.get("num_groups")
+    per_group = n.dims[1] // groups
+    extents = [per_group if axis == 1 else n.dims[axis] for axis in n.inner]
+
+    def body(ivs: list[Affine]) -> None:
+        image, group = ivs
+        first = k.times(group, per_group)
+
+        def entries(taps: Entries) -> list[Affine]:
+            at = dict(zip(n.inner, taps, strict=True))
+            return [image, first + at[1], *(at[axis] for axis in range(2, len(n.dims)))]
+
+        def x(taps: Entries) -> Scalar:
+            return n.read(n.source, entries(taps))
+
+        mean, variance = moments(k, extents, n.kind, x)
+        inverse = inverse_deviation(k, variance, op.get("epsilon"))
 
         def last(taps: list[Affine]) -> None:
-            entries = [*ivs, *taps]
-            y = k.s.mul(x(taps), inverse)
-            y = k.s.mul(y, _parameter(k, scale, op, entries, kind))
-            k.give(result, entries, k.s.cast(y, element))
+            at = entries(taps)
+            channel = [group] if op.SINCE < 21 else [at[1]]
+            y = k.s.mul(k.s.mul(k.s.sub(x(taps), mean), inverse), n.read(scale, channel))
+            n.give(at, k.s.add(y, n.read(bias, channel)))
 
         k.nest(extents, last)
 
-    k.nest(dims[:axis], body)
+    k.nest([n.dims[0], groups], body)
+
+
+@root("BatchNormalization")
+def batch_normalization(k: Kernel, op: OnnxOp) -> None:
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias in each channel of all images.
+
+    Before version 9 with `spatial` = 0 each place of a channel has its own scale, bias, mean and
+    variance. In training mode mean and variance are the data's, and the running ones follow them.
+    """
+    if op.get("training_mode"):
+        _train(k, op)
+        return
+    if any(not is_none(result) for result in op.results[1:]):
+        raise k.unsupported(op, "outputs for training", "export the model for inference")
+    scale, bias, mean, variance = op.operands[1:5]
+    n = Normalization(k, op, ())
+    everywhere = op.get("spatial") == 0 and op.SINCE < 9
+
+    def body(ivs: list[Affine]) -> None:
+        entries = n.at(ivs, ())
+        channel = entries[1:] if everywhere else entries[1 : 1 + len(k.dims(scale))]
+        factor = inverse_deviation(k, n.read(variance, channel), op.get("epsilon"))
+        factor = k.s.mul(factor, n.read(scale, channel))
+        y = k.s.mul(k.s.sub(n.read(n.source, entries), n.read(mean, channel)), factor)
+        n.give(entries, k.s.add(y, n.read(bias, channel)))
+
+    k.nest([n.dims[axis] for axis in n.outer], body)
+
+
+def _train(k: Kernel, op: OnnxOp) -> None:
+    rank = len(k.dims(op.operands[0]))
+    n = Normalization(k, op, [axis for axis in range(rank) if axis != 1])
+    scale, bias, *running = op.operands[1:5]
+    momentum = op.get("momentum")
+
+    def group(ivs: list[Affine], x: Element) -> Element:
+        found = moments(k, n.extents, n.kind, x)
+        for old, new, output in zip(running, found, op.results[1:], strict=True):
+            if not is_none(output):
+                kept = k.s.mul(n.read(old, ivs), k.s.const(momentum, n.kind))
+                fresh = k.s.mul(new, k.s.const(1 - momentum, n.kind))
+                k.give(output, ivs, k.s.cast(k.s.add(kept, fresh), k.element(output)))
+        mean, variance = found
+        factor = inverse_deviation(k, variance, op.get("epsilon"))
+        factor = k.s.mul(factor, n.read(scale, ivs))
+        offset = n.read(bias, ivs)
+        return lambda taps: k.s.add(k.s.mul(k.s.sub(x(taps), mean), factor), offset)
+
+    n.run(group)
+
+
+@root("LRN")
+def local_response_normalization(k: Kernel, op: OnnxOp) -> None:
+    """x / (bias + alpha / size * sum of squares of the `size` channels around x) ^ beta."""
+    n = Normalization(k, op, ())
+    size = op.get("size")
+    before, behind = (size - 1) // 2, size // 2
+    channels = k.size(n.dims[1])
+
+    def body(ivs: list[Affine]) -> None:
+        entries = n.at(ivs, ())
+        first = index_ops.maximum(k, entries[1] - before, 0)
+        last = index_ops.minimum(k, entries[1] + (behind + 1), channels)
+
+        def squared(taps: Entries) -> Scalar:
+            x = n.read(n.source, [entries[0], taps[0], *entries[2:]])
+            return k.s.mul(x, x)
+
+        total = sum_over(k, [(first, last)], n.kind, squared)
+        base = k.s.mul(total, k.s.const(op.get("alpha") / size, n.kind))
+        base = k.s.add(base, k.s.const(op.get("bias"), n.kind))
+        divisor = k.s.binary(math.PowFOp, base, k.s.const(op.get("beta"), n.kind))
+        n.give(entries, k.s.div(n.read(n.source, entries), divisor))
+
+    k.nest([n.dims[axis] for axis in n.outer], body)

@@ -1,159 +1,307 @@
-"""Reductions, softmax and normalisation: roots that combine many elements into one."""
+"""Reductions: roots that combine the elements along some axes into one.
+
+Each kind says how; `Space` says over which loops. Sums may be reordered, so that they run as
+vectors.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from dialects.onnx.dims import Dim
+from xdsl.ir import Attribute
+
+from dialects.onnx.dims import product
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.shape.helpers import normalize_axes, normalize_axis
-from dialects.onnx.types import is_none
-from passes.lower.index import Affine
-from passes.lower.onnx_to_krnl.kernel import Kernel
+from dialects.onnx.shape.helpers import normalize_axes
+from dialects.onnx.types import f64, is_none
+from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl import index_ops
+from passes.lower.onnx_to_krnl.kernel import Bound, Kernel
 from passes.lower.onnx_to_krnl.registry import root
-from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, Scalars, accumulator_type
+from passes.lower.onnx_to_krnl.result_sizes import result_sizes
+from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, Scalars, accumulator_type, i1
 from passes.onnx.bind_parameters import parameter
+
+Entries = Sequence[Affine]
+
+Extent = Bound | tuple[Bound, Bound]
+"""A size, or lower and upper bound of a loop."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """The loops of a reduction: ``outer`` over results, ``inner`` over what each combines.
+
+    ``source`` and ``result`` give the indices into operand and result for loop variables; ``count``
+    is how many elements one result combines.
+    """
+
+    outer: Sequence[Bound]
+    inner: Sequence[Bound]
+    source: Callable[[Entries, Entries], list[Affine]]
+    result: Callable[[Entries], list[Affine]]
+    count: Bound
+
+
+def reduction_space(k: Kernel, op: OnnxOp) -> Space:
+    """The loops of a reduction over axes that are known or that a run reads."""
+    rank = len(k.dims(op.operands[0]))
+    axes: list[int] | None = None
+    if op.get("axes") is not None:
+        axes = list(op.get("axes"))
+    elif len(op.operands) > 1 and (found := parameter(op, 1)) is not None:
+        axes = [int(axis) for axis in found]  # type: ignore[arg-type]
+    elif len(op.operands) > 1 and not is_none(op.operands[1]):
+        return _space_at_run_time(k, op)
+    if not axes:
+        return _space(k, op, [] if op.get("noop_with_empty_axes") else list(range(rank)))
+    return _space(k, op, sorted(normalize_axes(axes, rank)))
+
+
+def _space(k: Kernel, op: OnnxOp, axes: list[int]) -> Space:
+    source, result = op.operands[0], op.results[0]
+    dims = k.dims(source)
+    kept = [axis for axis in range(len(dims)) if axis not in axes]
+    keeps = len(k.dims(result)) == len(dims)
+    inner = [axis for axis in k.layout(source).order if axis in axes]
+    outer = [axis for axis in (k.layout(result).order if keeps else kept) if axis in kept]
+
+    def at_source(ivs: Entries, taps: Entries) -> list[Affine]:
+        at = {**dict(zip(outer, ivs, strict=True)), **dict(zip(inner, taps, strict=True))}
+        return [at[axis] for axis in range(len(dims))]
+
+    def at_result(ivs: Entries) -> list[Affine]:
+        at = dict(zip(outer, ivs, strict=True))
+        return [at.get(a, affine(0)) for a in range(len(dims)) if keeps or a in at]
+
+    return Space(
+        [dims[axis] for axis in outer],
+        [dims[axis] for axis in inner],
+        at_source,
+        at_result,
+        product(dims[axis] for axis in axes),
+    )
+
+
+# Axes that only a run knows -------------------------------------------------------------------
+
+
+def _reduced(k: Kernel, op: OnnxOp) -> list[Affine]:
+    """For each axis 1 if it is reduced, else 0, as a run reads them."""
+    rank = len(k.dims(op.operands[0]))
+    (count,) = k.dims(op.operands[1])
+    none_given = k.compare_index("eq", k.size(count), affine(0))
+    default = affine(0 if op.get("noop_with_empty_axes") else 1)
+    flags: list[Affine] = []
+    for axis in range(rank):
+
+        def find(taps: list[Affine], carried: list[Scalar], axis: int = axis) -> list[Scalar]:
+            given = index_ops.read_index(k, op.operands[1], taps)
+            same = k.compare_index("eq", index_ops.from_end(k, given, affine(rank)), affine(axis))
+            return [k.s.bit_or(carried[0], same)]
+
+        (hit,) = k.reduce([count], [k.s.const(False, i1)], find)
+        flag = index_ops.select(k, hit, affine(1), affine(0))
+        flags.append(index_ops.select(k, none_given, default, flag))
+    return flags
+
+
+def _places(k: Kernel, flags: Sequence[Affine]) -> list[Affine]:
+    """For each axis the number of kept axes in front of it: its place without those reduced."""
+    places, before = [], affine(0)
+    for flag in flags:
+        places.append(before)
+        before = before + (1 - flag)
+    return places
+
+
+def _choose(k: Kernel, values: Sequence[Affine], place: Affine) -> Affine:
+    """One of several indices; 0 for a place outside."""
+    chosen = affine(0)
+    for number, value in enumerate(values):
+        here = k.compare_index("eq", place, affine(number))
+        chosen = index_ops.select(k, here, value, chosen)
+    return chosen
+
+
+def _space_at_run_time(k: Kernel, op: OnnxOp) -> Space:
+    source, result = op.operands[0], op.results[0]
+    dims, result_dims = k.dims(source), k.dims(result)
+    keeps = len(result_dims) == len(dims)
+    flags = _reduced(k, op)
+    extents = [
+        index_ops.select(k, k.compare_index("eq", flag, affine(1)), k.size(dim), affine(1))
+        for flag, dim in zip(flags, dims, strict=True)
+    ]
+    places = _places(k, flags)
+    count = affine(1)
+    for extent in extents:
+        count = index_ops.product(k, count, extent)
+
+    def at_source(ivs: Entries, taps: Entries) -> list[Affine]:
+        entries = []
+        for axis, flag in enumerate(flags):
+            kept = ivs[axis] if keeps else _choose(k, ivs, places[axis])
+            reduced = k.compare_index("eq", flag, affine(1))
+            entries.append(index_ops.select(k, reduced, taps[axis], kept))
+        return entries
+
+    return Space(list(result_dims), extents, at_source, list, count)
+
+
+def _sizes_at_run_time(k: Kernel, op: OnnxOp) -> list[Affine]:
+    """The result's sizes where only a run knows the axes."""
+    dims = [k.size(dim) for dim in k.dims(op.operands[0])]
+    flags = _reduced(k, op)
+    kept = [k.compare_index("eq", flag, affine(0)) for flag in flags]
+    if op.get("keepdims") != 0:
+        return [
+            index_ops.select(k, keep, dim, affine(1)) for keep, dim in zip(kept, dims, strict=True)
+        ]
+    places = _places(k, flags)
+    sizes: list[Affine] = []
+    for number in range(len(dims)):
+        size = affine(1)
+        for keep, place, dim in zip(kept, places, dims, strict=True):
+            here = k.s.bit_and(keep, k.compare_index("eq", place, affine(number)))
+            size = index_ops.select(k, here, dim, size)
+        sizes.append(size)
+    return sizes
+
+
+# Kinds of reductions ----------------------------------------------------------------------------
+
+Finish = Callable[[Scalars, Scalar, Scalar], Scalar]
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """How elements are combined: identity, what each contributes, how two combine, what comes last."""
+    """How elements are combined.
 
-    initial: Callable
+    ``initial`` is what no elements give, ``prepare`` what each contributes, ``finish`` (builder,
+    total, number of elements) what becomes of the total.
+    """
+
+    initial: Callable[[Scalars, Attribute], Scalar]
     combine: Callable[[Scalars, Scalar, Scalar], Scalar]
     prepare: Callable[[Scalars, Scalar], Scalar] = lambda s, x: x
-    finish: Callable | None = None
+    finish: Finish = lambda s, x, n: x
 
 
 def _sum(s: Scalars, x: Scalar, y: Scalar) -> Scalar:
     return s.add(x, y, REDUCTION)
 
 
-def _zero(s: Scalars, element) -> Scalar:
+def _zero(s: Scalars, element: Attribute) -> Scalar:
     return s.const(0, element)
+
+
+def _square(s: Scalars, x: Scalar) -> Scalar:
+    return s.mul(x, x)
+
+
+def _real(function: Callable[[Scalars, Scalar], Scalar]) -> Finish:
+    """A function of real numbers; integers are rounded towards zero behind it."""
+
+    def finish(s: Scalars, x: Scalar, count: Scalar) -> Scalar:
+        if x.is_float:
+            return function(s, x)
+        return s.cast(function(s, s.cast(x, f64)), x.element)
+
+    return finish
 
 
 REDUCTIONS: dict[str, Reduction] = {
     "ReduceSum": Reduction(_zero, _sum),
     "ReduceMean": Reduction(_zero, _sum, finish=lambda s, x, n: s.div(x, n)),
     "ReduceProd": Reduction(lambda s, e: s.const(1, e), lambda s, x, y: s.mul(x, y, REDUCTION)),
-    "ReduceMax": Reduction(Scalars.lowest, Scalars.max),
-    "ReduceMin": Reduction(Scalars.highest, Scalars.min),
+    "ReduceMax": Reduction(Scalars.lowest, lambda s, x, y: s.max(x, y, REDUCTION)),
+    "ReduceMin": Reduction(Scalars.highest, lambda s, x, y: s.min(x, y, REDUCTION)),
     "ReduceL1": Reduction(_zero, _sum, Scalars.abs),
-    "ReduceL2": Reduction(_zero, _sum, lambda s, x: s.mul(x, x), lambda s, x, n: s.sqrt(x)),
-    "ReduceSumSquare": Reduction(_zero, _sum, lambda s, x: s.mul(x, x)),
-    "ReduceLogSum": Reduction(_zero, _sum, finish=lambda s, x, n: s.log(x)),
+    "ReduceL2": Reduction(_zero, _sum, _square, _real(Scalars.sqrt)),
+    "ReduceSumSquare": Reduction(_zero, _sum, _square),
+    "ReduceLogSum": Reduction(_zero, _sum, finish=_real(Scalars.log)),
 }
+"""All reductions that go over the elements once."""
 
 
-def reduced_axes(k: Kernel, op: OnnxOp) -> list[int]:
-    """The axes a reduction runs over; none given means all, or none with ``noop_with_empty_axes``."""
-    rank = len(k.dims(op.operands[0]))
-    axes = op.get("axes")
-    if axes is None and len(op.operands) > 1:
-        found = parameter(op, 1)
-        if found is None and not is_none(op.operands[1]):
-            raise k.unsupported(op, "the axes of a reduction are only known at run time")
-        axes = None if found is None else [int(axis) for axis in found]  # type: ignore[arg-type]
-    if not axes:
-        return [] if op.get("noop_with_empty_axes") else list(range(rank))
-    return sorted(normalize_axes(axes, rank))
+def number(k: Kernel, count: Bound, kind: Attribute) -> Scalar:
+    """A number of elements as a number of some type."""
+    if isinstance(count, int):
+        return k.s.const(count, kind)
+    return k.s.from_index(k.index_value(k.size(count)), kind)
 
 
-def _emit(k: Kernel, op: OnnxOp, kind: Reduction) -> None:
+def sum_over(
+    k: Kernel, extents: Sequence[Extent], kind: Attribute, element: Callable[[Entries], Scalar]
+) -> Scalar:
+    """The sum of something over loops."""
+
+    def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+        return [k.s.add(carried[0], element(taps), REDUCTION)]
+
+    return k.reduce(extents, [k.s.const(0, kind)], step)[0]
+
+
+def max_over(
+    k: Kernel, extents: Sequence[Extent], kind: Attribute, element: Callable[[Entries], Scalar]
+) -> Scalar:
+    """The largest of something over loops; NaN wins."""
+
+    def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+        return [k.s.max(carried[0], element(taps), REDUCTION)]
+
+    return k.reduce(extents, [k.s.lowest(kind)], step)[0]
+
+
+def _emit(k: Kernel, op: OnnxOp, reduction: Reduction) -> None:
     source, result = op.operands[0], op.results[0]
-    dims = k.dims(source)
-    axes = reduced_axes(k, op)
-    kept = [axis for axis in range(len(dims)) if axis not in axes]
-    element = k.element(result)
-    accumulator = accumulator_type(element)
-    keeps = len(k.dims(result)) == len(dims)
-    order = [axis for axis in k.layout(source).order if axis in axes]
-    outer = [a for a in (k.layout(result).order if keeps else kept) if a in kept]
-
-    def body(ivs: list[Affine]) -> None:
-        at = dict(zip(outer, ivs, strict=True))
-
-        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            inner = dict(zip(order, taps, strict=True))
-            x = k.read(source, [at.get(a) or inner[a] for a in range(len(dims))])
-            x = kind.prepare(k.s, k.s.cast(x, accumulator))
-            return [kind.combine(k.s, carried[0], x)]
-
-        (total,) = k.reduce([dims[a] for a in order], [kind.initial(k.s, accumulator)], step)
-        if kind.finish is not None:
-            total = kind.finish(k.s, total, _count(k, [dims[a] for a in axes], accumulator))
-        zero = Affine(())
-        entries = [at.get(a, zero) for a in range(len(dims)) if keeps or a in kept]
-        k.give(result, entries, k.s.cast(total, element))
-
-    k.nest([dims[a] for a in outer], body)
-
-
-def _count(k: Kernel, dims: list[Dim], element) -> Scalar:
-    product: Dim = 1
-    for dim in dims:
-        product = product * dim
-    if isinstance(product, int):
-        return k.s.const(product, element)
-    return k.s.from_index(k.index_value(k.size(product)), element)
-
-
-def _register(name: str, kind: Reduction) -> None:
-    root(name)(lambda k, op: _emit(k, op, kind))
-
-
-for _name, _kind in REDUCTIONS.items():
-    _register(_name, _kind)
-
-
-def _softmax_axes(k: Kernel, op: OnnxOp) -> list[int]:
-    """The axis, or before version 13 all from it on."""
-    rank = len(k.dims(op.operands[0]))
-    axis = normalize_axis(op.get("axis"), rank)
-    return [axis] if op.SINCE >= 13 else list(range(axis, rank))
-
-
-@root("Softmax", "LogSoftmax")
-def softmax(k: Kernel, op: OnnxOp) -> None:
-    """exp(x - max) / sum(exp(x - max)), or its logarithm x - max - log(sum(...))."""
-    source, result = op.operands[0], op.results[0]
-    dims = k.dims(source)
-    axes = _softmax_axes(k, op)
-    outer = [a for a in range(len(dims)) if a not in axes]
     element = k.element(result)
     kind = accumulator_type(element)
-    logarithm = op.OP_TYPE == "LogSoftmax"
+    space = reduction_space(k, op)
 
     def body(ivs: list[Affine]) -> None:
-        at = dict(zip(outer, ivs, strict=True))
-        extents = [dims[a] for a in axes]
+        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            x = k.s.cast(k.read(source, space.source(ivs, taps)), kind)
+            return [reduction.combine(k.s, carried[0], reduction.prepare(k.s, x))]
 
-        def place(taps: list[Affine]) -> list[Affine]:
-            inner = dict(zip(axes, taps, strict=True))
-            return [at.get(a) or inner[a] for a in range(len(dims))]
+        (total,) = k.reduce(space.inner, [reduction.initial(k.s, kind)], step)
+        total = reduction.finish(k.s, total, number(k, space.count, kind))
+        k.give(result, space.result(ivs), k.s.cast(total, element))
 
-        def shifted(taps: list[Affine], top: Scalar) -> Scalar:
-            return k.s.sub(k.s.cast(k.read(source, place(taps)), kind), top)
+    k.nest(space.outer, body)
 
-        (top,) = k.reduce(
-            extents,
-            [k.s.lowest(kind)],
-            lambda taps, c: [k.s.max(c[0], k.s.cast(k.read(source, place(taps)), kind))],
-        )
-        (total,) = k.reduce(
-            extents,
-            [k.s.const(0, kind)],
-            lambda taps, c: [k.s.add(c[0], k.s.exp(shifted(taps, top)), REDUCTION)],
-        )
-        scale = k.s.log(total) if logarithm else k.s.reciprocal(total)
 
-        def last(taps: list[Affine]) -> None:
-            x = shifted(taps, top)
-            x = k.s.sub(x, scale) if logarithm else k.s.mul(k.s.exp(x), scale)
-            k.give(result, place(taps), k.s.cast(x, element))
+def _register(name: str, reduction: Reduction) -> None:
+    root(name)(lambda k, op: _emit(k, op, reduction))
+    result_sizes(name)(_sizes_at_run_time)
 
-        k.nest(extents, last)
 
-    k.nest([dims[a] for a in outer], body)
+for _name, _reduction in REDUCTIONS.items():
+    _register(_name, _reduction)
+
+result_sizes("ReduceLogSumExp")(_sizes_at_run_time)
+
+
+@root("ReduceLogSumExp")
+def reduce_log_sum_exp(k: Kernel, op: OnnxOp) -> None:
+    """max + log(sum(exp(x - max))), with 0 for a largest element that is infinite."""
+    source, result = op.operands[0], op.results[0]
+    element = k.element(result)
+    kind = accumulator_type(element)
+    if not k.s.const(0, kind).is_float:
+        kind = f64
+    space = reduction_space(k, op)
+
+    def body(ivs: list[Affine]) -> None:
+        def x(taps: Entries) -> Scalar:
+            return k.s.cast(k.read(source, space.source(ivs, taps)), kind)
+
+        top = max_over(k, space.inner, kind, x)
+        infinite = k.s.equal(k.s.abs(top), k.s.highest(kind))
+        top = k.s.select(infinite, k.s.const(0, kind), top)
+        total = sum_over(k, space.inner, kind, lambda taps: k.s.exp(k.s.sub(x(taps), top)))
+        k.give(result, space.result(ivs), k.s.cast(k.s.add(top, k.s.log(total)), element))
+
+    k.nest(space.outer, body)

@@ -210,13 +210,13 @@ class Scalars:
             return Scalar(self._op(arith.NegfOp, x.value.type, x.value, fastmath=EXACT), x.element)
         return self.sub(self.like(0, x), x)
 
-    def max(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+    def max(self, lhs: Scalar, rhs: Scalar, flags: Attribute = EXACT) -> Scalar:
         """The larger one; NaN wins."""
-        return self._binary(lhs, rhs, arith.MaximumfOp, arith.MaxSIOp, arith.MaxUIOp, flags=EXACT)
+        return self._binary(lhs, rhs, arith.MaximumfOp, arith.MaxSIOp, arith.MaxUIOp, flags)
 
-    def min(self, lhs: Scalar, rhs: Scalar) -> Scalar:
+    def min(self, lhs: Scalar, rhs: Scalar, flags: Attribute = EXACT) -> Scalar:
         """The smaller one; NaN wins."""
-        return self._binary(lhs, rhs, arith.MinimumfOp, arith.MinSIOp, arith.MinUIOp, flags=EXACT)
+        return self._binary(lhs, rhs, arith.MinimumfOp, arith.MinSIOp, arith.MinUIOp, flags)
 
     def bit_and(self, lhs: Scalar, rhs: Scalar) -> Scalar:
         """Bitwise (for booleans logical) and."""
