@@ -126,10 +126,7 @@ def _constant_bytes(module: ModuleOp, ctx: Context) -> int:
     """Bytes of all constants. Raises InvalidModelError where a text left out their data."""
     pool = pool_of(ctx)
     consts = [op for op in module.walk() if isinstance(op, Const)]
-    try:
-        return sum(array_of(op.value, op.result.type, pool).nbytes for op in consts)
-    except KeyError as error:
-        raise InvalidModelError(error.args[0]) from error
+    return sum(array_of(op.value, op.result.type, pool).nbytes for op in consts)
 
 
 def _export(module: ModuleOp, ctx: Context, store: Store) -> onnx.ModelProto:

@@ -26,6 +26,7 @@ from xdsl.ir import Attribute, Dialect, SSAValue
 
 from dialects.onnx.ops import Const, python_value, text_attribute
 from dialects.onnx.types import AttributeRefAttr, StringTensorAttr, dtype_of, tensor_type
+from runtime.errors import InvalidModelError
 
 INLINE_ELEMENTS = 32
 """Constants of at most this many elements stand inline in the IR."""
@@ -52,12 +53,15 @@ class ConstantPool(OpAsmDialectInterface):
         return name
 
     def array(self, attribute: DenseResourceAttr) -> np.ndarray:
-        """The array of a `dense_resource`. Raises KeyError when it was elided."""
+        """The array of a `dense_resource`. Raises InvalidModelError when it was elided."""
         name = attribute.resource_handle.data
         if name not in self.arrays:
             blob = self._blob_storage.get(name)
             if not blob:
-                raise KeyError(f"constant '{name}' is elided in this text")
+                raise InvalidModelError(
+                    f"constant '{name}' is elided in this text",
+                    hint="print it with all constants",
+                )
             kind = attribute.type
             assert isinstance(kind, TensorType)
             data = bytes.fromhex(blob[2:])[4:]
