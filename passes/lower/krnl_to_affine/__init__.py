@@ -1,7 +1,7 @@
 """`lower-affine`: krnl -> affine.
 
-Requires kernels (`func.func` with `krnl` loops over `memref`). Ensures that no `krnl` operation is left:
-schedules have become loops, tiles and vectors. The host program is not touched.
+Requires kernels (`func.func` with `krnl` loops over `memref`). Ensures that no `krnl` operation is
+left: schedules have become loops, tiles and vectors. The host program is not touched.
 
     %i0, %i1 = krnl.block %i 4                    affine.for %o = 0 to 16 step 4 {
     krnl.iterate (%i -> %x = 0 to 16) {   ==>       affine.for %x = 0 to 4 {
@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
-from passes.lower.krnl_to_affine.nest import KernelLowering
+from passes.lower.krnl_to_affine.kernel import KernelLowering
 
 
 @dataclass(frozen=True)

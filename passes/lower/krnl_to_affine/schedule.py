@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xdsl.ir import Block, Operation, SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from dialects import krnl
 from runtime.errors import InvalidModelError, Place
@@ -14,8 +14,9 @@ from runtime.errors import InvalidModelError, Place
 class Leaf:
     """One loop of a scheduled nest.
 
-    ``root`` is the handle that `krnl.iterate` binds. ``step`` iterations of it make one of this loop.
-    ``outer`` is the loop whose iterations this one subdivides. ``mode``: "loop", "unroll", "vector".
+    ``root`` is the handle that `krnl.iterate` binds. ``step`` iterations of it make one of this
+    loop. ``outer`` is the loop whose iterations this one subdivides, ``inner`` the loop that
+    subdivides this one. ``mode``: "loop", "unroll", "vector".
     """
 
     root: SSAValue
@@ -58,6 +59,8 @@ class Schedule:
                 self.of_handle[op.outer], self.of_handle[op.inner] = pair
             case krnl.PermuteOp():
                 leaves = [self._leaf(handle) for handle in op.handles]
+                if len(set(leaves)) != len(leaves):
+                    raise invalid("krnl.permute names a loop twice")
                 places = sorted(self.order.index(leaf) for leaf in leaves)
                 for place, leaf in zip(places, leaves, strict=True):
                     self.order[place] = leaf
@@ -68,8 +71,10 @@ class Schedule:
                 _, inner = self._split(op.handle, lanes)
                 inner.mode, inner.lanes = "vector", lanes
             case krnl.TensorizeOp():
-                self._leaf(op.rows).mode = "unroll"
-                columns = self._leaf(op.columns)
+                rows, columns = self._leaf(op.rows), self._leaf(op.columns)
+                if rows is columns:
+                    raise invalid("krnl.tensorize needs two loops, one of rows and one of columns")
+                rows.mode = "unroll"
                 columns.mode, columns.lanes = "vector", op.lanes.value.data
             case krnl.ParallelOp():
                 for handle in op.handles:
@@ -81,7 +86,7 @@ class Schedule:
     def _leaf(self, handle: SSAValue) -> Leaf:
         leaf = self.of_handle.get(handle)
         if leaf is None or leaf not in self.order:
-            raise _invalid("a loop handle is used after krnl.block or krnl.vectorize replaced it")
+            raise invalid("a loop handle is used after krnl.block or krnl.vectorize replaced it")
         return leaf
 
     def _split(self, handle: SSAValue, size: int) -> tuple[Leaf, Leaf]:
@@ -92,10 +97,13 @@ class Schedule:
         return pair
 
     def nest(self, op: krnl.IterateOp) -> list[Leaf]:
-        """The loops of a nest, outermost first. Raises InvalidModelError for an impossible order."""
+        """The loops of a nest, outermost first.
+
+        Raises InvalidModelError for an impossible schedule.
+        """
         leaves = [leaf for leaf in self.order if leaf.root in op.loops]
         if len({leaf.root for leaf in leaves}) != len(op.loops):
-            raise _invalid("krnl.iterate binds a handle that krnl.define_loops did not make here")
+            raise invalid("krnl.iterate binds a handle that krnl.define_loops did not make here")
         _check(leaves, bool(op.inits))
         return leaves
 
@@ -104,22 +112,27 @@ def _check(leaves: list[Leaf], carries: bool) -> None:
     """Says what is wrong with a schedule, before anything is built from it."""
     modes = [leaf.mode != "loop" for leaf in leaves]
     if sorted(modes) != modes:
-        raise _invalid("unrolled, vectorized and tensorized loops must be the innermost ones")
+        raise invalid("unrolled, vectorized and tensorized loops must be the innermost ones")
     if sum(leaf.mode == "vector" for leaf in leaves) > 1:
-        raise _invalid("only one loop of a nest can run as vectors")
+        raise invalid("only one loop of a nest can run as vectors")
     if carries and any(leaf.mode == "vector" or leaf.parallel for leaf in leaves):
-        raise _invalid("a loop that carries values cannot run as vectors or in parallel")
+        raise invalid("a loop that carries values cannot run as vectors or in parallel")
+    if any(leaf.parallel and leaf.mode != "loop" for leaf in leaves):
+        raise invalid("a loop cannot run in parallel and be unrolled or vectorized: block it")
+    if any(leaf.parallel and leaf.outer is not None and leaf.outer.parallel for leaf in leaves):
+        raise invalid("a block's outer and inner loop cannot both run in parallel")
     parallel = [not leaf.parallel for leaf in leaves]
     if sorted(parallel) != parallel:
-        raise _invalid("parallel loops must be the outermost ones")
+        raise invalid("parallel loops must be the outermost ones")
     for place, leaf in enumerate(leaves):
         if leaf.outer is not None and leaf.outer not in leaves[:place]:
-            raise _invalid("a block's inner loop must stand inside of its outer loop")
+            raise invalid("a block's inner loop must stand inside of its outer loop")
         if leaf.mode != "loop" and leaf.inner is not None:
-            raise _invalid("a loop that is split further cannot be unrolled or vectorized")
+            raise invalid("a loop that is split further cannot be unrolled or vectorized")
 
 
-def _invalid(message: str) -> InvalidModelError:
+def invalid(message: str) -> InvalidModelError:
+    """An error about a schedule."""
     return InvalidModelError(
         message, Place(stage="krnl"), "see docs/krnl.md for what schedules may do"
     )
@@ -128,12 +141,3 @@ def _invalid(message: str) -> InvalidModelError:
 def is_schedule(op: Operation) -> bool:
     """Whether an operation only makes or transforms loop handles."""
     return isinstance(op, (krnl.DefineLoopsOp, *krnl.SCHEDULE_OPS))
-
-
-def schedule_of(block: Block) -> Schedule:
-    """The schedule that the operations of a block set up."""
-    schedule = Schedule()
-    for op in block.ops:
-        if is_schedule(op):
-            schedule.apply(op)
-    return schedule

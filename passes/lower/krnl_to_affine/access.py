@@ -1,0 +1,177 @@
+"""Loads and stores of a tile: scalars for rows, vectors for neighbours, else lane by lane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xdsl.dialects import vector
+from xdsl.dialects.builtin import VectorType
+from xdsl.ir import Operation, SSAValue
+
+from dialects import krnl
+from dialects.affine import VectorLoadOp, VectorStoreOp
+from passes.lower.index import Affine, Var, from_expr, to_map
+from passes.lower.krnl_to_affine.tile_values import (
+    Coordinates,
+    TileDim,
+    Varied,
+    lanes_of,
+    unsupported,
+    vector_dim,
+    vector_type,
+)
+
+if TYPE_CHECKING:
+    from passes.lower.krnl_to_affine.tile import Tile
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Where one vector lies in memory: an index for each lane, and which of its tile it is."""
+
+    indices: list[Affine]
+    lane: Var
+    dim: TileDim
+    coordinate: int
+
+    @property
+    def are_neighbours(self) -> bool:
+        """Whether neighbouring lanes are neighbouring elements."""
+        *leading, last = [e.coefficient(self.lane) for e in self.indices]
+        return last == 1 and not any(c is None or c for c in leading)
+
+    def at(self, lane: int) -> list[Affine]:
+        """The indices of one lane."""
+        return [e.substitute({self.lane: lane}) for e in self.indices]
+
+    def inside(self) -> range:
+        """The lanes inside of the loop. Raises InvalidModelError where only a run knows them."""
+        if isinstance(self.dim.valid, Affine):
+            raise unsupported("strided elements along a vectorized loop of dynamic length")
+        total = self.dim.lanes * self.dim.count if self.dim.valid is None else self.dim.valid
+        return range(min(self.dim.lanes, total - self.coordinate * self.dim.lanes))
+
+
+def _expressions(tile: Tile, op: krnl.LoadOp | krnl.StoreOp) -> list[Affine]:
+    operands = [tile.index(value) for value in op.indices]
+    return [from_expr(result, operands) for result in op.map.data.results]
+
+
+def _place(
+    tile: Tile, expressions: list[Affine], dims: tuple[TileDim, ...], at: Coordinates
+) -> list[Affine] | Lanes:
+    """The element at coordinates, or the elements of the vector there."""
+    indices, lane = tile.at(expressions, dims, at)
+    dim = vector_dim(dims)
+    if lane is None or dim is None:
+        return indices
+    return Lanes(indices, lane, dim, at[dims.index(dim)])
+
+
+def load(tile: Tile, op: krnl.LoadOp) -> None:
+    """A scalar load for each row, a vector load for each vector of neighbouring elements."""
+    expressions = _expressions(tile, op)
+    dims = tile.dims_of(expressions)
+    source = tile.single(op.memref)
+    values: dict[Coordinates, SSAValue] = {}
+    for at in tile.coordinates(dims):
+        place = _place(tile, expressions, dims, at)
+        if not isinstance(place, Lanes):
+            values[at] = tile.lowering.load(source, place, op)
+        elif place.are_neighbours:
+            values[at] = _load_vector(tile, source, place, op)
+        else:
+            values[at] = _gather(tile, source, place, op)
+    tile.env[op.result] = Varied(dims, values)
+
+
+def _load_vector(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:
+    kind = vector_type(place.dim.lanes, op.result.type)
+    start = place.at(0)
+    mask = tile.mask(place.dim, place.coordinate)
+    if mask is None and tile.lowering.all_affine(start):
+        map, operands = to_map(start)
+        made: Operation = VectorLoadOp.create(
+            operands=[source, *operands], result_types=[kind], properties={"map": map}
+        )
+    else:
+        at = [tile.lowering.index_value(e) for e in start]
+        made = (
+            vector.LoadOp.create(operands=[source, *at], result_types=[kind])
+            if mask is None
+            else vector.MaskedLoadOp.create(
+                operands=[source, *at, mask, tile.zero(kind)], result_types=[kind]
+            )
+        )
+    made.location = op.location
+    return tile.add(made)
+
+
+def _gather(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:
+    """Lane by lane: the elements are not neighbours."""
+    result = tile.zero(vector_type(place.dim.lanes, op.result.type))
+    for n in place.inside():
+        element = tile.lowering.load(source, place.at(n), op)
+        result = tile.add(
+            vector.InsertOp.create(
+                operands=[element, result],
+                result_types=[result.type],
+                properties={"static_position": krnl.integers((n,))},
+            )
+        )
+    return result
+
+
+def store(tile: Tile, op: krnl.StoreOp) -> None:
+    """The counterpart of ``load``."""
+    expressions = _expressions(tile, op)
+    stored = tile.varied(op.value)
+    involved = {*tile.dims_of(expressions), *stored.dims}
+    dims = tuple(d for d in tile.dims if d in involved)
+    target = tile.single(op.memref)
+    for at in tile.coordinates(dims):
+        value = stored.at(dims, at)
+        place = _place(tile, expressions, dims, at)
+        if not isinstance(place, Lanes):
+            tile.lowering.store(value, target, place, op)
+            continue
+        value = tile.as_vector(value, lanes_of(dims))
+        if place.are_neighbours:
+            _store_vector(tile, value, target, place, op)
+        else:
+            _scatter(tile, value, target, place, op)
+
+
+def _store_vector(
+    tile: Tile, value: SSAValue, target: SSAValue, place: Lanes, op: krnl.StoreOp
+) -> None:
+    start = place.at(0)
+    mask = tile.mask(place.dim, place.coordinate)
+    if mask is None and tile.lowering.all_affine(start):
+        map, operands = to_map(start)
+        made: Operation = VectorStoreOp.create(
+            operands=[value, target, *operands], properties={"map": map}
+        )
+    else:
+        at = [tile.lowering.index_value(e) for e in start]
+        made = (
+            vector.StoreOp.create(operands=[value, target, *at])
+            if mask is None
+            else vector.MaskedStoreOp.create(operands=[target, *at, mask, value])
+        )
+    made.location = op.location
+    tile.lowering.block.add_op(made)
+
+
+def _scatter(tile: Tile, value: SSAValue, target: SSAValue, place: Lanes, op: krnl.StoreOp) -> None:
+    assert isinstance(value.type, VectorType)
+    for n in place.inside():
+        element = tile.add(
+            vector.ExtractOp.create(
+                operands=[value],
+                result_types=[value.type.element_type],
+                properties={"static_position": krnl.integers((n,))},
+            )
+        )
+        tile.lowering.store(element, target, place.at(n), op)
