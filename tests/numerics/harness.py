@@ -72,7 +72,7 @@ def one_node(
     ``arrays`` are the inputs' samples, ``constants`` the operands that the model holds, ``dims``
     replaces the sizes of inputs (by symbols). ``order`` lists the operands, "" for an absent one.
     """
-    names = list(order or [*arrays, *(constants or {})])
+    names: list[str] = list(order) if order else [*arrays, *(constants or {})]
     node = helper.make_node(op_type, names, list(outputs), **attributes)
     inputs = {n: (a.dtype, (dims or {}).get(n, a.shape)) for n, a in arrays.items()}
     return make_model([node], inputs, constants, outputs, opset)
@@ -119,12 +119,13 @@ def check(
         others.append(session.run)
     assert others, "neither onnx.reference nor onnxruntime runs the model"
     names = [output.name for output in model.graph.output]
-    for feed in feeds:
+    for given in feeds:
+        feed = {name: np.asarray(array) for name, array in given.items()}
         got = network.run(feed)
         for other in others:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                expected = other(None, dict(feed))
+                expected = other(None, feed)
             for name, array in zip(names, expected, strict=True):
                 assert_same(got[name], array, rtol, atol)
 

@@ -365,6 +365,8 @@ class Scalars:
             wider = element.bitwidth > x.element.bitwidth  # type: ignore[attr-defined]
             if wider:
                 return self._op(arith.ExtFOp, target, x.value)
+            if element.bitwidth < 32 < x.element.bitwidth:  # type: ignore[attr-defined]
+                x = self._odd_single(x)
             return self._op(arith.TruncFOp, target, x.value)
         # A float outside of the range of a narrow type is undefined in LLVM: go through a wider one
         # and wrap. 32 bits do but for unsigned ones, and machines convert to those in vectors.
@@ -374,6 +376,20 @@ class Scalars:
         op = arith.FPToUIOp if unsigned and width == 64 else arith.FPToSIOp
         value = self._op(op, wide, x.value)
         return value if target == wide else self._op(arith.TruncIOp, target, value)
+
+    def _odd_single(self, x: Scalar) -> Scalar:
+        """A float64 as float32, rounded to odd: rounding that again to a short float is exact.
+
+        Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using
+        rounding to odd". Machines have no instruction from float64 to short floats.
+        """
+        nearest = Scalar(self._op(arith.TruncFOp, f32, x.value), f32)
+        back = self.cast(nearest, x.element)
+        bits = self.bit_cast(nearest, _I32)
+        beyond = self.compare("gt", self.abs(back), self.abs(x))
+        bits = self.select(beyond, self.sub(bits, self.like(1, bits)), bits)
+        odd = self.bit_cast(self.bit_or(bits, self.like(1, bits)), f32)
+        return self.select(self.equal(back, x), nearest, odd)
 
     def bit_cast(self, x: Scalar, element: Attribute) -> Scalar:
         """The same bits as another element type of the same width."""
