@@ -34,6 +34,8 @@ def make_parser() -> argparse.ArgumentParser:
         _add_common(command)
         if name == "compile":
             command.add_argument("--passes", action="store_true", help="print the slowest passes")
+        else:
+            _add_timing(command)
         if name == "gpt2":
             lengths = {"type": int, "default": [8, 32, 128], "metavar": "TOKENS"}
             command.add_argument("--lengths", nargs="+", help="default 8 32 128", **lengths)
@@ -43,14 +45,17 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these")
+    command.add_argument("--json", type=Path, metavar="OUT", help="write the results")
+    text = "earlier results: print what got slower and faster"
+    command.add_argument("--baseline", type=Path, metavar="OLD.json", help=text)
+
+
+def _add_timing(command: argparse.ArgumentParser) -> None:
     cores = sorted({1, available_cpus()})
     text = f"numbers of threads; default {' '.join(map(str, cores))}"
     command.add_argument("--threads", nargs="+", type=int, default=cores, help=text)
     text = "measure each side of a comparison for so long; default 2"
     command.add_argument("--seconds", type=float, default=2.0, help=text)
-    command.add_argument("--json", type=Path, metavar="OUT", help="write the results")
-    text = "earlier results: print what got slower and faster"
-    command.add_argument("--baseline", type=Path, metavar="OLD.json", help=text)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -30,7 +30,7 @@ def call(
     arguments: Mapping[str, Any],
     environment: Mapping[str, str] | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
-) -> dict[str, Any]:
+) -> Any:
     """Calls ``function`` ("package.module:name") with keyword arguments in a new process.
 
     ``environment`` adds to ours. Raises ChildError when it raises, crashes or takes too long.

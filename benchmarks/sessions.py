@@ -34,29 +34,40 @@ def open_onnxruntime(model: Model, threads: int) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def token_feed(session: Any, batch: int, length: int) -> dict[str, np.ndarray]:
+    """Seeded token ids for a language model with one input and logits as its first output."""
+    vocabulary = session.get_outputs()[0].shape[-1]
+    tokens = np.random.default_rng(0).integers(0, vocabulary, (batch, length), np.int64)
+    return {session.get_inputs()[0].name: tokens}
+
+
 def compare_speed(
     model: Model, feed: Feed, threads: int, seconds: float, slack: float = 0.0
 ) -> Row:
-    """Times `run` of both sessions and compares what they compute.
-
-    The row has ``ours_median_ms``, ``ours_best_ms``, ``ours_samples``, the same for ``ort``,
-    ``ratio`` (onnxruntime's median over ours, above 1 is better), ``max_error`` and, if the results
-    differ, ``wrong``. ``slack`` is as for `compare_results`.
-    """
+    """Opens both sessions, compares what they compute (`compare_results`), and times them."""
     ours, theirs = open_ours(model, threads), open_onnxruntime(model, threads)
     names = [entry.name for entry in theirs.get_outputs()]
     row = compare_results(names, ours.run(names, feed), theirs.run(names, feed), slack)
+    return row | time_sessions(ours, theirs, feed, threads, seconds)
+
+
+def time_sessions(ours: Any, theirs: Any, feed: Feed, threads: int, seconds: float) -> Row:
+    """Times `run` of both sessions in turn.
+
+    The row has ``ours_median_ms``, ``ours_best_ms``, ``ours_samples``, the same for ``ort``, and
+    ``ratio``: onnxruntime's median over ours, above 1 is better.
+    """
     calls = {
         "ours": lambda: ours.run(None, feed),
         "ort": lambda: theirs.run(None, feed),
     }
     timings = interleave(calls, seconds, threads)
+    row: Row = {}
     for name, timing in timings.items():
         row[f"{name}_median_ms"] = round(timing.median_seconds * 1e3, 6)
         row[f"{name}_best_ms"] = round(timing.best_seconds * 1e3, 6)
         row[f"{name}_samples"] = timing.samples
-    row["ratio"] = timings["ort"].median_seconds / timings["ours"].median_seconds
-    return row
+    return row | {"ratio": timings["ort"].median_seconds / timings["ours"].median_seconds}
 
 
 def compare_results(
