@@ -1,10 +1,10 @@
 """`onnx-assign-layouts`: decide how tensors lie in memory, before dispatches are formed.
 
-Requires inferred shapes. Ensures that every convolution's data is channels-last and has no padding left to
-do (an explicit Pad stands in front of it), that every product's right-hand side is packed in panels of
-columns, that operators without a wish follow their operands, and that arguments and results of
-functions are row-major. Layouts stand in the types; where a value is needed in another one, an Identity
-with the wanted type is inserted, to be fused like any other index map.
+Requires inferred shapes. Ensures that every convolution's data is channels-last and has no padding
+left to do (an explicit Pad stands in front of it), that every product's right-hand side is packed
+in panels of columns, that operators without a wish follow their operands, and that arguments and
+results of functions are row-major. Layouts stand in the types; where a value is needed in another
+one, an Identity with the wanted type is inserted, to be fused like any other index map.
 
     %1 = Conv(%x, %w) {pads = 1}   ==>   %p = Pad(%x) : tensor<..., [0, 2, 3, 1]>
                                          %v = Identity(%w) : tensor<..., [0, 2, 3, 1, 0], 64>
@@ -13,6 +13,7 @@ with the wanted type is inserted, to be fused like any other index map.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -24,9 +25,10 @@ from xdsl.passes import ModulePass
 from dialects.krnl import integers
 from dialects.onnx import ops
 from dialects.onnx.constants import ConstantPool, constant_of, make_const, pool_of
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import Dim, maximum
+from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
-from dialects.onnx.shape.helpers import resolve_pads
+from dialects.onnx.shape.helpers import effective_kernel, resolve_pads, transposed_pads
 from dialects.onnx.types import (
     dims_of,
     element_type_of,
@@ -35,6 +37,7 @@ from dialects.onnx.types import (
     none_type,
     tensor_type,
 )
+from runtime.errors import UnsupportedError
 
 FOLLOWS = frozenset(
     [
@@ -173,6 +176,8 @@ class _Layouts:
         elif name in ("MatMul", "Gemm"):
             self.row_major_operands(op, skip=(1,))
             self.product(op)
+        elif name == "ConvTranspose":
+            self.transposed_convolution(op)
         elif name == "Recurrence":
             self.row_major_operands(op, skip=(1, 2))
             self.recurrence(op)
@@ -336,6 +341,76 @@ class _Layouts:
         )
         op.properties.pop("auto_pad", None)
         op.properties["pads"] = integers((0,) * (2 * rank))
+        self.pad(op, dims, before, after)
+
+    def transposed_convolution(self, op: OnnxOp) -> None:
+        """Channels-last data with margins for the kernel, packed weights, resolved attributes."""
+        data, weight = op.operands[:2]
+        dims, weights = dims_of(data.type), dims_of(weight.type)
+        result = dims_of(op.results[0].type)
+        if dims is None or weights is None or result is None:
+            return
+        spatial = range(2, len(dims))
+        order = channels_last(len(dims))
+        before, after = self.margins(op, dims, weights, result)
+        self.pad(op, dims, before, after)
+        op.attributes["onnx.margins"] = integers(tuple(before))
+        self.convert(op, 0, order)
+        if op.get("group") == 1:
+            self.convert(op, 1, (1, *spatial, 0, 1), self.panel(weight, weights[1]))
+        else:
+            self.convert(op, 1, (*spatial, 1, 0) if weights[1] == 1 else (*spatial, 0, 1))
+        for number in range(2, len(op.operands)):
+            self.convert(op, number, None)
+        value = op.results[0]
+        _set_type(value, tensor_type(element_type_of(value.type), result, order))
+
+    def margins(
+        self,
+        op: OnnxOp,
+        dims: tuple[Dim, ...],
+        weights: tuple[Dim, ...],
+        result: tuple[Dim, ...],
+    ) -> tuple[list[int], list[Dim]]:
+        """Zeros around the data that the taps of a ConvTranspose reach; resolves `pads`."""
+        rank = len(dims) - 2
+        ones, zeros = (1,) * rank, (0,) * rank
+        strides, dilations = op.get("strides") or ones, op.get("dilations") or ones
+        spans = [effective_kernel(k, d) for k, d in zip(weights[2:], dilations, strict=True)]
+        extra = op.get("output_padding") or zeros
+        totals = [
+            maximum((dim - 1) * stride + span + more - size, 0)
+            for dim, stride, span, more, size in zip(
+                dims[2:], strides, spans, extra, result[2:], strict=True
+            )
+        ]
+        given = op.get("pads") or (0,) * (2 * rank)
+        auto = op.get("auto_pad") or "NOTSET"
+        if auto == "VALID":
+            auto, given = "NOTSET", (0,) * (2 * rank)
+        pads, _ = transposed_pads(auto, totals, None if op.get("output_shape") else given)
+        if not all(isinstance(entry, int) for entry in (*pads, *spans)):
+            raise UnsupportedError(
+                "the padding or the kernel's size is only known at run time",
+                place_of(op.location, "onnx"),
+                "give fixed sizes with --dim",
+            )
+        op.properties.pop("auto_pad", None)
+        op.properties["pads"] = integers((*pads, *zeros))  # type: ignore[arg-type]
+        before: list[int] = []
+        after: list[Dim] = []
+        for dim, size, stride, span, pad in zip(
+            dims[2:], result[2:], strides, spans, pads, strict=True
+        ):
+            assert isinstance(span, int) and isinstance(pad, int)
+            before.append(max(0, (span - 1 - pad) // stride))
+            after.append(maximum((size - 1 + pad) // stride - (dim - 1), 0))
+        return before, after
+
+    def pad(
+        self, op: OnnxOp, dims: tuple[Dim, ...], before: Sequence[Dim], after: Sequence[Dim]
+    ) -> None:
+        """Puts a Pad with zeros around the spatial axes in front of operand 0."""
         if not any([*before, *after]):
             return
         before, after = [0, 0, *before], [0, 0, *after]

@@ -29,7 +29,7 @@ Element = Callable[[Entries], Scalar]
 
 
 class Normalization:
-    """An operator with its loops: ``outer`` axes number groups of elements, ``inner`` those in one."""
+    """An operator with its loops: ``outer`` axes number groups, ``inner`` ones their elements."""
 
     def __init__(self, k: Kernel, op: OnnxOp, inner: Sequence[int]) -> None:
         self.k = k
@@ -61,7 +61,7 @@ class Normalization:
         self.k.give(self.result, list(entries), self.k.s.cast(y, self.element))
 
     def run(self, group: Callable[[list[Affine], Element], Element]) -> None:
-        """All groups: ``group(variables, x)`` tells how the result's elements in a group come about."""
+        """All groups: ``group(variables, x)`` tells what becomes of the elements of one."""
 
         def body(ivs: list[Affine]) -> None:
             last = group(ivs, lambda taps: self.read(self.source, self.at(ivs, taps)))
