@@ -37,9 +37,9 @@ def make_parser() -> argparse.ArgumentParser:
         else:
             _add_timing(command)
         if name == "gpt2":
-            lengths = {"type": int, "default": [8, 32, 128], "metavar": "TOKENS"}
+            lengths = {"type": _positive, "default": [8, 32, 128], "metavar": "TOKENS"}
             command.add_argument("--lengths", nargs="+", help="default 8 32 128", **lengths)
-            command.add_argument("--batch", type=int, default=1, help="default 1")
+            command.add_argument("--batch", type=_positive, default=1, help="default 1")
     return parser
 
 
@@ -53,9 +53,15 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 def _add_timing(command: argparse.ArgumentParser) -> None:
     cores = sorted({1, available_cpus()})
     text = f"numbers of threads; default {' '.join(map(str, cores))}"
-    command.add_argument("--threads", nargs="+", type=int, default=cores, help=text)
+    command.add_argument("--threads", nargs="+", type=_positive, default=cores, help=text)
     text = "measure each side of a comparison for so long; default 2"
     command.add_argument("--seconds", type=float, default=2.0, help=text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number above 0")
+    return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 class Options:
     """``paths`` are models or folders of them, ``only`` names to pick, ``threads`` the numbers of
     threads to measure with, ``seconds`` the time budget of each side of one comparison.
-    ``lengths`` and ``batch`` are the sequences that GPT-2 is given."""
+    ``lengths`` and ``batch`` are the sequences that GPT-2 is given, ``passes`` asks for the slowest
+    passes."""
 
     paths: Sequence[Path] = ()
     only: Sequence[str] = ()
