@@ -406,7 +406,7 @@ class Scalars:
         if before == after:
             return x.value
         if before > after:
-            return self._op(arith.TruncIOp, target, x.value, overflowFlags=_NO_OVERFLOW_FLAGS)
+            return self._op(arith.TruncIOp, target, x.value)
         return self._op(arith.ExtUIOp if x.is_unsigned else arith.ExtSIOp, target, x.value)
 
     def to_index(self, x: Scalar) -> SSAValue:
