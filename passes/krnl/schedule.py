@@ -108,7 +108,7 @@ class ScheduleKrnl(ModulePass):
         if extent is None:
             return most
         tiles = -(-extent // most)
-        return max(1, -(-extent // tiles))
+        return max(1, -(-extent // max(1, tiles)))
 
     def parallelize(self, nest: krnl.IterateOp, writer: _Writer) -> None:
         """Shares out the outermost loops when there is enough work."""

@@ -379,7 +379,7 @@ class _Layouts:
         spans = [effective_kernel(k, d) for k, d in zip(weights[2:], dilations, strict=True)]
         extra = op.get("output_padding") or zeros
         totals = [
-            maximum((dim - 1) * stride + span + more - size, 0)
+            (dim - 1) * stride + span + more - size
             for dim, stride, span, more, size in zip(
                 dims[2:], strides, spans, extra, result[2:], strict=True
             )
@@ -388,7 +388,11 @@ class _Layouts:
         auto = op.get("auto_pad") or "NOTSET"
         if auto == "VALID":
             auto, given = "NOTSET", (0,) * (2 * rank)
-        pads, _ = transposed_pads(auto, totals, None if op.get("output_shape") else given)
+        if op.get("output_shape"):
+            # What is larger than data and kernel make it begins where they begin.
+            pads, _ = transposed_pads(auto, [maximum(total, 0) for total in totals], None)
+        else:
+            pads, _ = transposed_pads(auto, totals, given)
         if not all(isinstance(entry, int) for entry in (*pads, *spans)):
             raise UnsupportedError(
                 "the padding or the kernel's size is only known at run time",

@@ -164,8 +164,10 @@ class _Layer:
             total = k.s.cast(total, k.element(self.result))
             k.give(self.result, [number, output, *place], total)
 
-        space: list[Bound] = [] if image else [self.images]
-        space += [axis.outputs(r) for axis, r in zip(self.axes, phase, strict=True)]
+        outputs = [axis.outputs(r) for axis, r in zip(self.axes, phase, strict=True)]
+        if 0 in outputs:
+            return
+        space: list[Bound] = [*([] if image else [self.images]), *outputs]
         row = len(space) - 1
         if depthwise or self.groups == 1:
             space.append(self.groups * self.per_group)
