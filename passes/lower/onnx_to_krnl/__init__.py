@@ -16,6 +16,7 @@ from passes.lower.onnx_to_krnl import (
     normalization,
     padding,
     pointwise,
+    pooling,
     quantization,
     recurrent,
     reductions,
@@ -26,7 +27,6 @@ from passes.lower.onnx_to_krnl import (
     selections,
     slices,
     softmax,
-    windows,
 )
 from passes.lower.onnx_to_krnl.lowering import OnnxToKrnl
 from passes.lower.onnx_to_krnl.registry import is_lowered
@@ -45,6 +45,7 @@ __all__ = [
     "normalization",
     "padding",
     "pointwise",
+    "pooling",
     "quantization",
     "recurrent",
     "reductions",
@@ -55,5 +56,4 @@ __all__ = [
     "selections",
     "slices",
     "softmax",
-    "windows",
 ]
