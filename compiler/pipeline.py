@@ -74,6 +74,10 @@ class Pipeline:
         self._known(name)
         return Pipeline(",".join(e for e in self.entries if _name(e) != name))
 
+    def until(self, name: str) -> Pipeline:
+        """The passes in front of the first one of that name."""
+        return Pipeline(",".join(self.entries[: self.names.index(self._known(name))]))
+
     def passes(self) -> tuple[ModulePass, ...]:
         """The passes themselves."""
         return tuple(map(make_pass, self.entries))

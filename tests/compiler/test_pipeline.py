@@ -122,6 +122,7 @@ def test_pipelines_are_edited_by_name() -> None:
     assert str(pipe.before("a", "c")) == "c,a{x=1,2},b,a{y=3}"
     assert str(pipe.replace("b", "e")) == "a{x=1,2},e,a{y=3}"
     assert str(pipe.without("a")) == "b"
+    assert str(pipe.until("b")) == "a{x=1,2}"
     with pytest.raises(InputError, match="no pass 'q'"):
         pipe.after("q", "c")
 
