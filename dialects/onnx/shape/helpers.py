@@ -264,7 +264,7 @@ def _from_end(index: Dim, dim: Dim, low: Dim, high: Dim) -> Dim:
     if most is not None and most < 0:
         return clamp(index + dim, low, high)
     # The sign is known at run time only: the sum of both cases, each 0 where the other holds.
-    is_natural = minimum(maximum(index + 1, 0), 1)
+    is_natural = maximum(minimum(index, 0), -1) + 1
     natural = minimum(maximum(index, 0), high) - minimum(0, high) * (1 - is_natural)
     negative = clamp(minimum(index, 0) + dim, low, high) - clamp(dim, low, high) * is_natural
     return natural + negative
