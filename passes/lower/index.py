@@ -1,8 +1,8 @@
 """Affine index arithmetic with known ranges, shared by emission and by the lowering of loops.
 
-An `Affine` is a sum of integer multiples of atoms plus a constant. Atoms are index values of the IR (`Var`,
-with what is known of their range and divisibility) and the quotients and remainders that could not be
-simplified away. Knowing ranges is what turns `(12*i + j) floordiv 12` back into `i`.
+An `Affine` is a sum of integer multiples of atoms plus a constant. Atoms are index values of the IR
+(`Var`, with what is known of their range and divisibility) and the quotients and remainders that
+could not be simplified away. Knowing ranges is what turns `(12*i + j) floordiv 12` back into `i`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ Index: TypeAlias = Union["Affine", int]
 
 @dataclass(frozen=True)
 class Affine:
-    """``sum(coefficient * atom) + constant``; terms in the order of first use, no zero coefficients."""
+    """``sum(coefficient * atom) + constant``; terms in order of first use, no coefficient 0."""
 
     terms: tuple[tuple[Atom, int], ...]
     constant: int = 0
@@ -237,9 +237,9 @@ def to_map(indices: Sequence[Affine]) -> tuple[AffineMapAttr, list[SSAValue]]:
         variables.update(entry.variables())
     position = {variable: AffineDimExpr(n) for n, variable in enumerate(variables)}
     results = tuple(_to_expr(entry, position) for entry in indices)
-    operands = [variable.value for variable in variables]
-    assert all(value is not None for value in operands)
-    return AffineMapAttr(AffineMap(len(operands), 0, results)), operands  # pyright: ignore
+    operands = [variable.value for variable in variables if variable.value is not None]
+    assert len(operands) == len(variables), "an offset inside of a tile has no value"
+    return AffineMapAttr(AffineMap(len(operands), 0, results)), operands
 
 
 def _to_expr(index: Affine, position: Mapping[Var, AffineExpr]) -> AffineExpr:
