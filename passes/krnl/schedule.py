@@ -255,6 +255,7 @@ def _is_vectorizable(
         return False
     variable = nest.induction_variables[axis]
     seen: set[SSAValue] = {variable}
+    varied: set[SSAValue] = {variable}
     for op in body.walk():
         if isinstance(op, krnl.LoadOp | krnl.StoreOp):
             if any_store and isinstance(op, krnl.StoreOp) and not seen & set(op.indices) - {variable}:
@@ -270,7 +271,26 @@ def _is_vectorizable(
             seen.update(r for r in op.results if r.type == variable.type)
         if isinstance(op, krnl.LoadOp) and seen & set(op.indices) and _is_index_data(op):
             return False
+        if varied & set(op.operands) and _decides(op, variable):
+            return False
+        _spread(op, varied)
     return True
+
+
+def _decides(op: Operation, variable: BlockArgument) -> bool:
+    """Whether an operation makes control flow or an index of data."""
+    if isinstance(op, krnl.IndexOp):
+        return False
+    makes_index = any(result.type == variable.type for result in op.results)
+    return op.name == "scf.if" or (makes_index and op.operands[0].type != variable.type)
+
+
+def _spread(op: Operation, varied: set[SSAValue]) -> None:
+    """Adds what differs from lane to lane because an operand does; carried values count as such."""
+    if isinstance(op, krnl.IterateOp):
+        varied.update(op.body.block.args[len(op.loops) :], op.results)
+    elif op.regions or varied & set(op.operands):
+        varied.update(op.results)
 
 
 def _is_index_data(op: krnl.LoadOp) -> bool:
