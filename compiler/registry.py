@@ -41,6 +41,7 @@ PASSES = {
     "onnx-form-dispatches": "passes.onnx.form_dispatches:FormDispatches",
     "onnx-infer-shapes": "passes.onnx.infer_shapes:InferShapes",
     "onnx-legalize": "passes.onnx.legalize:Legalize",
+    "onnx-normalize-scan": "passes.onnx.normalize_scan:NormalizeScan",
     "onnx-simplify": "passes.onnx.simplify:Simplify",
     "verify-stage": "passes.borders:VerifyStage",
 }

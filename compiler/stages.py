@@ -46,6 +46,7 @@ STAGES = (
             "onnx-result-sizes",
             "onnx-align-operands",
             "onnx-decompose-rnn",
+            "onnx-normalize-scan",
             "onnx-check-operators",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}}}",
             "onnx-form-dispatches",
