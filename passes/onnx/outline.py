@@ -19,7 +19,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from dialects.onnx.dims import Dim, DimExpr, substitute, symbol, symbols_of
+from dialects.onnx.dims import SIGNED_PREFIX, Dim, DimExpr, substitute, symbol, symbols_of
 from dialects.onnx.locations import fuse_locations
 from dialects.onnx.ops import Const, Dispatch, NoValue, OnnxOp
 from dialects.onnx.types import (
@@ -60,7 +60,7 @@ class Outliner:
         }
         last = block.last_op
         for group in groups:
-            if grouping._is_dispatch(group):
+            if grouping.is_dispatch(group):
                 self._call(group, block)
                 continue
             op = outside[group]
@@ -99,7 +99,7 @@ class Outliner:
         symbols: dict[str, Dim],
     ) -> str:
         name = self._name(group, outputs)
-        rename = {old: symbol(f"s{n}") for n, old in enumerate(symbols)}
+        rename = _numbered(symbols)
         block = Block(arg_types=[_renamed(v.type, rename) for v in inputs])
         mapping = dict(zip(inputs, block.args, strict=True))
         for old, new in mapping.items():
@@ -195,6 +195,14 @@ def _clone_constants(op: OnnxOp, mapping: dict[SSAValue, SSAValue], block: Block
             mapping[value] = clone.results[0]
 
 
+def _numbered(symbols: Iterable[str]) -> dict[str, DimExpr]:
+    """What a kernel calls each symbol; one that may be negative keeps saying so."""
+    return {
+        old: symbol(f"{SIGNED_PREFIX if old.startswith(SIGNED_PREFIX) else ''}s{number}")
+        for number, old in enumerate(symbols)
+    }
+
+
 def dispatch_key(
     ops: Sequence[OnnxOp], inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]
 ) -> tuple[tuple, dict[str, Dim]]:
@@ -212,7 +220,7 @@ def dispatch_key(
         for dim in dims:
             for name in sorted(symbols_of(dim)):
                 symbols.setdefault(name, symbol(name))
-        rename = {old: symbol(f"s{n}") for n, old in enumerate(symbols)}
+        rename = _numbered(symbols)
         renamed = tuple(substitute(dim, rename) for dim in dims)
         return (
             element_type_of(value.type),
@@ -249,7 +257,7 @@ def _attribute_key(op: OnnxOp, symbols: dict[str, Dim]) -> tuple:
         for name in sorted(symbols_of(dim)):
             symbols.setdefault(name, symbol(name))
     renamed = type(op).create(properties=dict(op.properties), attributes=dict(op.attributes))
-    rename_symbols(renamed, {old: symbol(f"s{n}") for n, old in enumerate(symbols)})
+    rename_symbols(renamed, _numbered(symbols))
     ignored = ("onnx.content", *ASSUMPTIONS)
     items = [*renamed.properties.items(), *renamed.attributes.items()]
     return tuple(sorted(((k, v) for k, v in items if k not in ignored), key=lambda item: item[0]))

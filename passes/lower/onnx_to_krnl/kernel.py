@@ -26,7 +26,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from dialects import arith, krnl
 from dialects.onnx.constants import single_element
-from dialects.onnx.dims import Dim, DimExpr, Function, Symbol
+from dialects.onnx.dims import SIGNED_PREFIX, Dim, DimExpr, Function, Symbol
 from dialects.onnx.locations import fuse_locations, place_of
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, panel_of
@@ -89,7 +89,8 @@ class Kernel:
         for name in self._symbol_names():
             argument = self.top.insert_arg(index, len(self.top.args))
             argument.name_hint = name
-            self.symbols[name] = affine(Var(argument))
+            lowest = None if name.startswith(SIGNED_PREFIX) else 0
+            self.symbols[name] = affine(Var(argument, lowest))
 
     def _symbol_names(self) -> list[str]:
         names = self.dispatch.attributes.get("onnx.symbols")
