@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import numpy_helper, parser
-
 from numerics.harness import check, node_cases, run_case
+from onnx import numpy_helper, parser
 
 UNSUPPORTED = ("seq", "opt")
 """Cases of ONNX's suite with sequences and optionals, which wait."""
