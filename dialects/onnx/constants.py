@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 import numpy as np
 from xdsl.context import Context
@@ -20,6 +21,7 @@ from xdsl.dialects.builtin import (
     BytesAttr,
     DenseIntOrFPElementsAttr,
     DenseResourceAttr,
+    IntegerType,
     TensorType,
 )
 from xdsl.ir import Attribute, Dialect, SSAValue
@@ -125,7 +127,8 @@ def dense_attribute(array: np.ndarray, pool: ConstantPool, hint: str = "constant
     assert isinstance(kind, TensorType)
     if array.size <= INLINE_ELEMENTS and array.dtype.kind != "c" and _plain(array):
         data = np.ascontiguousarray(array)
-        return DenseIntOrFPElementsAttr(kind, BytesAttr(data.tobytes()))
+        shaped = cast("TensorType[IntegerType]", kind)
+        return DenseIntOrFPElementsAttr(shaped, BytesAttr(data.tobytes()))
     return DenseResourceAttr.from_params(pool.add(array, hint), kind)
 
 

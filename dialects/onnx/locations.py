@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -59,10 +60,15 @@ def _metadata(op_type: str, domain: str, opset: int) -> DictionaryAttr:
     )
 
 
+def parts_of(location: FusedLoc) -> list[LocationAttr]:
+    """The locations that a fused one is made of."""
+    return list(cast("ArrayAttr[LocationAttr]", location.locations))
+
+
 def node_of(location: LocationAttr) -> Node:
     """The ONNX node of a location; of a fused location, the last one's that names a node."""
     if isinstance(location, FusedLoc):
-        nodes = [node_of(part) for part in location.locations]
+        nodes = [node_of(part) for part in parts_of(location)]
         return next((node for node in reversed(nodes) if node.name or node.op_type), Node())
     if not isinstance(location, NameLoc):
         return Node()
@@ -72,7 +78,7 @@ def node_of(location: LocationAttr) -> Node:
     data = fused.metadata.data
     sources = tuple(
         (part.filename.data, part.line.data)
-        for part in fused.locations
+        for part in parts_of(fused)
         if isinstance(part, FileLineColLoc)
     )
     return Node(
@@ -94,7 +100,7 @@ def fuse_locations(locations: Sequence[LocationAttr]) -> LocationAttr:
     """One location that names all nodes of several, in order, each once."""
     parts: dict[LocationAttr, None] = {}
     for location in locations:
-        nested = location.locations if isinstance(location, FusedLoc) else (location,)
+        nested = parts_of(location) if isinstance(location, FusedLoc) else [location]
         parts.update(dict.fromkeys(part for part in nested if not isinstance(part, UnknownLoc)))
     if len(parts) == 1:
         return next(iter(parts))

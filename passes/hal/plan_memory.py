@@ -1,15 +1,16 @@
 """`hal-plan-memory`: give every buffer of a run a place in one arena.
 
-Requires a host program. Ensures that every `hal.alloc` whose size follows from the inputs' sizes has an
-`offset` (bytes, a multiple of 64), such that no two buffers that live at the same time overlap, and that the
-program says how large its arena is. Buffers of sizes that only data tell, and those that control flow
-allocates later, stay on the heap.
+Requires a host program. Ensures that every `hal.alloc` whose size follows from the inputs' sizes
+has an `offset` (bytes, a multiple of 64), such that no two buffers that live at the same time
+overlap, and that the program says how large its arena is. Buffers of sizes that only data tell, and
+those that control flow allocates later, stay on the heap.
 
     hal.alloc ["n"]   ==>   hal.alloc ["n"] {offset = "4096"}
 
-The result of a kernel that reads each element where it writes it (`krnl.inplace`) takes over an operand's
-buffer that nobody needs any more. Sizes known as numbers are placed by first fit, in three orders of which the best is kept; symbolic ones
-share slots, each as large as the largest buffer that is provably never larger.
+The result of a kernel that reads each element where it writes it (`krnl.inplace`) takes over an
+operand's buffer that nobody needs any more. Sizes known as numbers are placed by first fit, in
+three orders of which the best is kept; symbolic ones share slots, each as large as the largest
+buffer that is provably never larger.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ class _Liveness:
         self, intervals: list[Interval], inplace: Mapping[str, Attribute]
     ) -> list[Interval]:
         """Joins the buffers of kernels that may work in place."""
-        of_buffer = {interval.ops[0].result: interval for interval in intervals}
+        of_buffer: dict[SSAValue, Interval] = {i.ops[0].result: i for i in intervals}
         for op in self.number:
             if not isinstance(op, hal.DispatchOp):
                 continue
@@ -182,7 +183,7 @@ class _Liveness:
         return last
 
     def _end_around(self, op: Operation, owner: Operation) -> int:
-        """The end of an operation or, inside a loop that the buffer was not made in, of the loop."""
+        """The end of an operation, or of a loop around it that the buffer was made outside of."""
         end = self.end[op]
         while op.parent is not owner.parent:
             parent = op.parent_op()

@@ -1,9 +1,10 @@
 """`krnl-schedule`: give every loop nest a schedule for the target.
 
-Requires kernels without schedules. Ensures nothing but that results stay the same: it only adds schedule
-operations, printed and editable like the rest.
+Requires kernels without schedules. Ensures nothing but that results stay the same: it only adds
+schedule operations, printed and editable like the rest.
 
-* A sum of products becomes a register tile: `vectors` columns wide, as many rows as registers allow,
+* A sum of products becomes a register tile: `vectors` columns wide, as many rows as registers
+allow,
   the panels of the packed operand outermost so that one stays in the cache.
 * A nest whose innermost loop runs over neighbours but holds a reduction (pools, depthwise
   convolutions) runs that loop as vectors. Plain loops are left to LLVM's vectorizer.
@@ -40,8 +41,8 @@ ASSUMED_EXTENT = 64
 class ScheduleKrnl(ModulePass):
     """Adds default schedules.
 
-    ``vector_bits`` and ``registers`` describe the target's vector unit; ``parallel_work`` is the number of
-    scalar operations that is worth giving to another thread.
+    ``vector_bits`` and ``registers`` describe the target's vector unit; ``parallel_work`` is the
+    number of scalar operations that is worth giving to another thread.
     """
 
     name = "krnl-schedule"
@@ -102,7 +103,7 @@ class ScheduleKrnl(ModulePass):
         writer.tensorize(row, column, lanes)
 
     def rows(self, extent: int | None, vectors: int) -> int:
-        """Rows of a tile: accumulators, one vector of columns each and one of rows fit the registers."""
+        """Rows of a tile, so that accumulators and one vector of each operand fit the registers."""
         most = max(1, (self.registers - 2 - vectors) // vectors)
         most = min(most, 14)
         if extent is None:
@@ -258,7 +259,8 @@ def _is_vectorizable(
     varied: set[SSAValue] = {variable}
     for op in body.walk():
         if isinstance(op, krnl.LoadOp | krnl.StoreOp):
-            if any_store and isinstance(op, krnl.StoreOp) and not seen & set(op.indices) - {variable}:
+            computed = seen & set(op.indices) - {variable}
+            if any_store and isinstance(op, krnl.StoreOp) and not computed:
                 continue
             if not _is_contiguous(op, variable, seen - {variable}):
                 return False

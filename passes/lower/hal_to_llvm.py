@@ -1,9 +1,9 @@
 """The host program in the `llvm` dialect: one native entry point for a run, one for its sizes.
 
-Registers with `lower-llvm` as the rule for `hal.program`. Requires planned memory. Ensures the functions
-`@terrace_run` and, where input sizes vary, `@terrace_plan` (docs/architecture.md has their contract); what
-the runtime must know beside them becomes attributes of the module: `hal.inputs`, `hal.outputs`,
-`hal.constants`, `hal.messages`, `hal.arena_bytes`.
+Registers with `lower-llvm` as the rule for `hal.program`. Requires planned memory. Ensures the
+functions `@terrace_run` and, where input sizes vary, `@terrace_plan` (docs/architecture.md has
+their contract); what the runtime must know beside them becomes attributes of the module:
+`hal.inputs`, `hal.outputs`, `hal.constants`, `hal.messages`, `hal.arena_bytes`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from dialects import hal, llvm
 from dialects.hal import sizes_of
 from dialects.onnx.dims import Dim, Function, Symbol, parse_dim, product, symbols_of
-from dialects.onnx.locations import node_of
+from dialects.onnx.locations import Node, node_of
 from passes.hal.plan_memory import byte_size
 from passes.lower.affine_to_llvm.builder import new_block
 from passes.lower.affine_to_llvm.function import FunctionLowering
@@ -182,7 +182,7 @@ def _plain_symbol(dim: Dim) -> str | None:
 
 
 def _message(text: str, op: Operation | None = None) -> Attribute:
-    node = node_of(op.location) if op is not None else node_of(llvm_unknown())
+    node = node_of(op.location) if op is not None else Node()
     return DictionaryAttr(
         {
             "text": StringAttr(text),
@@ -192,13 +192,6 @@ def _message(text: str, op: Operation | None = None) -> Attribute:
             "opset": IntegerAttr(node.opset, i64),
         }
     )
-
-
-def llvm_unknown():  # noqa: ANN201
-    """An unknown location."""
-    from xdsl.dialects.builtin import UnknownLoc
-
-    return UnknownLoc()
 
 
 class _Plan(_Sizes):

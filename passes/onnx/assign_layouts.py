@@ -272,7 +272,7 @@ class _Layouts:
             transpose.erase()
 
     def product(self, op: OnnxOp) -> None:
-        """Packs a constant right-hand side in panels of columns; another one has columns innermost."""
+        """Packs a constant right-hand side in panels; another one has its columns innermost."""
         self.fold_transposed(op, 1)
         value = op.operands[1]
         dims = dims_of(value.type)

@@ -11,7 +11,7 @@ whose outcome is known but which a run needs as data become `onnx.Content`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,7 +130,7 @@ def _inline(array: np.ndarray, pool: ConstantPool) -> Attribute | None:
     return attribute if isinstance(attribute, DenseIntOrFPElementsAttr) else None
 
 
-def _strings(entries: Sequence[Dim]) -> ArrayAttr:
+def _strings(entries: Iterable[Dim]) -> ArrayAttr:
     return ArrayAttr([StringAttr(str(entry)) for entry in entries])
 
 

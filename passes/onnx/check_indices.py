@@ -1,7 +1,7 @@
 """`onnx-check-indices`: make a run fail, rather than read elsewhere, when data index out of range.
 
-Requires inferred shapes. In front of every Gather, Scatter and the like whose indices are not constant, the
-range of the indices is computed and compared with the sizes that they index.
+Requires inferred shapes. In front of every Gather, Scatter and the like whose indices are not
+constant, the range of the indices is computed and compared with the sizes that they index.
 
     %y = Gather(%x, %i)      ==>   %r = IndexRange(%i)
                                    CheckRange(%r) {sizes = ["100"]}

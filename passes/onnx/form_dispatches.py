@@ -1,16 +1,17 @@
 """`onnx-form-dispatches`: group operations into kernels, and make equal groups one function.
 
-Requires inferred shapes and assigned layouts. Ensures that every operation that computes numbers stands
-in a private function (a *dispatch*), called from where it stood; equal dispatches are one function. What
-stays outside: constants, views (the same bytes under another shape), control flow and host calls.
+Requires inferred shapes and assigned layouts. Ensures that every operation that computes numbers
+stands in a private function (a *dispatch*), called from where it stood; equal dispatches are one
+function. What stays outside: constants, views (the same bytes under another shape), control flow
+and host calls.
 
 A dispatch is at most one root (`passes/lower/onnx_to_krnl/registry.py`) with
 
 * in front of it the index maps and pointwise operations whose results only it needs, and
 * behind it the pointwise operations and bijective maps that use each element of its result once.
 
-    %1 = Conv(%x, %w)                     func private @conv3x3_relu_8x8x16(%x, %w) { Conv; Relu }
-    %2 = Relu(%1)                ==>      %2 = onnx.Dispatch @conv3x3_relu_8x8x16(%x, %w)
+    %1 = Conv(%x, %w)                  func private @conv3x3_relu_8x8x16(%x, %w) { Conv; Relu }
+    %2 = Relu(%1)                ==>   %2 = onnx.Dispatch @conv3x3_relu_8x8x16(%x, %w)
 """
 
 from __future__ import annotations
@@ -21,25 +22,13 @@ from dataclasses import dataclass, field
 import networkx as nx
 from xdsl.context import Context
 from xdsl.dialects import func
-from xdsl.dialects.builtin import (
-    ModuleOp,
-)
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import (
-    dims_of,
-    is_tensor,
-    layout_of,
-)
-from passes.lower.onnx_to_krnl.registry import (
-    HOST,
-    MAPS,
-    POINTWISE,
-    ROOTS,
-    key_of,
-)
+from dialects.onnx.types import dims_of, is_tensor, layout_of
+from passes.lower.onnx_to_krnl.registry import HOST, MAPS, POINTWISE, ROOTS, key_of
 from passes.lower.onnx_to_krnl.views import is_view
 from passes.onnx.outline import Outliner
 
@@ -76,16 +65,49 @@ COSTLY = frozenset(
 )
 """Pointwise operators that are not worth computing twice."""
 
+READ_ONCE = frozenset(
+    [
+        "ArgMax",
+        "ArgMin",
+        "Concat",
+        "CumProd",
+        "CumSum",
+        "GlobalAveragePool",
+        "GlobalLpPool",
+        "GlobalMaxPool",
+        "Pad",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceLogSum",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+        "ReduceSumSquare",
+    ]
+)
+"""Roots that read each element once: even costly operations may be computed in front of them."""
+
 
 @dataclass(eq=False)
 class Group:
-    """Operations that will be one kernel."""
+    """Operations that will be one kernel.
+
+    ``number`` says where the model has it. ``rank`` is higher than the ranks of all groups whose
+    values it takes. ``paths`` has, for every value behind the root, which of the root's results it
+    comes from, and the maps in between.
+    """
 
     ops: list[OnnxOp]
     root: OnnxOp | None = None
     number: int = 0
-    paths: dict[SSAValue, tuple[Operation, ...]] = field(default_factory=dict)
-    """Behind a root: the maps between its result and each value of the group."""
+    rank: int = 0
+    paths: dict[SSAValue, tuple[SSAValue | Operation, ...]] = field(default_factory=dict)
+
+    def is_behind(self, op: Operation) -> bool:
+        """Whether an operation computes with the root's results, each element of them once."""
+        return op is not self.root and any(result in self.paths for result in op.results)
 
 
 @dataclass(frozen=True)
@@ -119,7 +141,7 @@ class Grouping:
         self.block = block
         self.group_of: dict[Operation, Group] = {}
         self.graph = nx.DiGraph()
-        self.count = 0
+        self.position = {op: number for number, op in enumerate(block.ops)}
 
     def run(self) -> None:
         """Puts every computing operation into a group."""
@@ -152,8 +174,7 @@ class Grouping:
         self._new_group([op] if isinstance(op, OnnxOp) else [], op)
 
     def _new_group(self, ops: list[OnnxOp], op: Operation, root: OnnxOp | None = None) -> Group:
-        group = Group(ops, root, self.count)
-        self.count += 1
+        group = Group(ops, root, self.position[op])
         self.graph.add_node(group)
         self.group_of[op] = group
         self._connect(op, group)
@@ -162,8 +183,20 @@ class Grouping:
     def _connect(self, op: Operation, group: Group) -> None:
         for producer in self._producers(op):
             source = self.group_of.get(producer)
-            if source is not None and source is not group:
-                self.graph.add_edge(source, group)
+            if source is not None:
+                self._link(source, group)
+
+    def _link(self, before: Group, after: Group) -> None:
+        """Notes that a group takes values of another one, and keeps ranks in order."""
+        if before is after:
+            return
+        self.graph.add_edge(before, after)
+        pending = [(before, after)]
+        while pending:
+            low, high = pending.pop()
+            if high.rank <= low.rank:
+                high.rank = low.rank + 1
+                pending += [(high, further) for further in self.graph.successors(high)]
 
     def _producers(self, op: Operation) -> Iterable[Operation]:
         """Operations of this block that an operation (or its regions) takes values from."""
@@ -174,24 +207,17 @@ class Grouping:
                     yield owner
 
     def _merge(self, source: Group, target: Group) -> None:
-        target.ops = sorted([*source.ops, *target.ops], key=self._position)
+        """Joins a group that only the target takes values of."""
+        target.ops = sorted([*source.ops, *target.ops], key=self.position.__getitem__)
         for op in source.ops:
             self.group_of[op] = target
         for before in list(self.graph.predecessors(source)):
-            if before is not target:
-                self.graph.add_edge(before, target)
-        for after in list(self.graph.successors(source)):
-            if after is not target:
-                self.graph.add_edge(target, after)
+            self._link(before, target)
         self.graph.remove_node(source)
 
-    def _position(self, op: Operation) -> int:
-        if not hasattr(self, "_order"):
-            self._order = {op: n for n, op in enumerate(self.block.ops)}
-        return self._order[op]
-
-    def _is_dispatch(self, group: Group | None) -> bool:
-        return group is not None and bool(group.ops) and self._computes(group.ops[0])
+    def is_dispatch(self, group: Group) -> bool:
+        """Whether a group is computed by a kernel."""
+        return bool(group.ops) and self._computes(group.ops[0])
 
     def _computes(self, op: OnnxOp) -> bool:
         key = key_of(op)
@@ -204,46 +230,59 @@ class Grouping:
     def _add_root(self, op: OnnxOp, key: tuple[str, str]) -> None:
         group = self._new_group([op], op, op)
         for result in op.results:
-            group.paths[result] = ()
-        rule = ROOTS[key]
-        if rule.fuses == "none":
-            return
-        for number, operand in enumerate(op.operands):
-            if rule.operands is None or number in rule.operands:
-                self._absorb(operand, op, group, rule.fuses == "maps")
+            group.paths[result] = (result,)
+        if ROOTS[key].fuses != "none":
+            self._absorb_operands(op, group)
 
-    def _absorb(self, value: SSAValue, user: OnnxOp, group: Group, maps_only: bool) -> None:
-        """Computes a producer inside its only user's group."""
-        owner = value.owner
-        source = self.group_of.get(owner) if isinstance(owner, Operation) else None
-        if source is None or source is group or source.root is not None:
-            return
-        if not self._is_dispatch(source) or not self._only_used_by(source, group, user):
-            return
-        if maps_only and any(key_of(op) not in MAPS for op in source.ops):
-            return
-        if self._repeats(value, user) and any(op.OP_TYPE in COSTLY for op in source.ops):
-            return
-        self._merge(source, group)
+    def _absorb_operands(self, user: OnnxOp, group: Group) -> None:
+        """Computes what stands in front of an operation inside of its group, where that pays."""
+        for operand in user.operands:
+            owner = operand.owner
+            source = self.group_of.get(owner) if isinstance(owner, Operation) else None
+            if (
+                source is not None
+                and source is not group
+                and source.root is None
+                and self.is_dispatch(source)
+                and self._is_only_for(source, user, group)
+            ):
+                self._merge(source, group)
 
-    def _only_used_by(self, source: Group, group: Group, user: Operation) -> bool:
-        for op in source.ops:
-            for result in op.results:
-                for use in result.uses:
-                    inside = use.operation
-                    while inside.parent is not None and inside.parent is not self.block:
-                        inside = inside.parent.parent_op() or inside
-                    if inside is user:
-                        continue
-                    if self.group_of.get(inside) not in (source, group):
-                        return False
+    def _is_only_for(self, source: Group, user: OnnxOp, group: Group) -> bool:
+        """Whether all that others take of a group may be computed where they read it."""
+        for value in [result for op in source.ops for result in op.results]:
+            for use in value.uses:
+                op = use.operation
+                if self.group_of.get(op) is source:
+                    continue
+                if not isinstance(op, OnnxOp) or op.parent is not self.block:
+                    return False
+                if op is not user and self.group_of.get(op) is not group:
+                    return False
+                if not self._may_compute(source, value, op, use.index, group):
+                    return False
         return True
 
-    def _repeats(self, value: SSAValue, user: OnnxOp) -> bool:
-        """Whether a user reads elements of a value more than once."""
-        if key_of(user) in ROOTS:
-            return user.OP_TYPE in ("Softmax", "LogSoftmax", "LayerNormalization")
-        return dims_of(value.type) != dims_of(user.results[0].type) and key_of(user) in POINTWISE
+    def _may_compute(
+        self, source: Group, value: SSAValue, op: OnnxOp, number: int, group: Group
+    ) -> bool:
+        """Whether a group may be computed wherever an operation reads an element of its value."""
+        key = key_of(op)
+        assert key is not None
+        maps_only = all(key_of(other) in MAPS for other in source.ops)
+        costly = any(other.OP_TYPE in COSTLY for other in source.ops)
+        if group.root is not None and not group.is_behind(op):
+            rule = ROOTS[_key(group.root)]
+            if op is group.root and rule.operands is not None and number not in rule.operands:
+                return False
+            if rule.fuses == "none" or (rule.fuses == "maps" and not maps_only):
+                return False
+            if costly and group.root.OP_TYPE not in READ_ONCE:
+                return False
+        if key in MAPS:
+            return maps_only or MAPS[key].forward is not None
+        broadcast = key in POINTWISE and dims_of(value.type) != dims_of(op.results[0].type)
+        return not (costly and broadcast)
 
     # Pointwise operations and maps ------------------------------------------------------------
 
@@ -255,15 +294,7 @@ class Grouping:
             group.ops.append(op)
             self.group_of[op] = group
             self._connect(op, group)
-        if key in MAPS and not self._reads_each_once(op):
-            for operand in op.operands:
-                self._absorb(operand, op, group, maps_only=True)
-            return
-        for operand in op.operands:
-            self._absorb(operand, op, group, maps_only=False)
-
-    def _reads_each_once(self, op: OnnxOp) -> bool:
-        return MAPS[key_of(op)].forward is not None  # type: ignore[index]
+        self._absorb_operands(op, group)
 
     def _joinable(self, op: OnnxOp, key: tuple[str, str]) -> Group | None:
         """The group behind whose root, or beside whose operations, this one can be computed."""
@@ -271,7 +302,7 @@ class Grouping:
         for operand in op.operands:
             owner = operand.owner
             group = self.group_of.get(owner) if isinstance(owner, Operation) else None
-            if group is None or not self._is_dispatch(group) or group is best:
+            if group is None or not self.is_dispatch(group) or group is best:
                 continue
             if not self._can_join(op, key, operand, group):
                 continue
@@ -282,7 +313,7 @@ class Grouping:
     def _can_join(self, op: OnnxOp, key: tuple[str, str], operand: SSAValue, group: Group) -> bool:
         if group.root is None:
             return self._can_join_pure(op, key, operand, group)
-        if not ROOTS[key_of(group.root)].epilogue or operand not in group.paths:  # type: ignore[index]
+        if not ROOTS[_key(group.root)].epilogue or operand not in group.paths:
             return False
         if key in POINTWISE:
             if dims_of(operand.type) != dims_of(op.results[0].type):
@@ -310,7 +341,7 @@ class Grouping:
     def _can_join_pure(
         self, op: OnnxOp, key: tuple[str, str], operand: SSAValue, group: Group
     ) -> bool:
-        """Beside a pointwise group whose value others need as well: one pass over memory for both."""
+        """Beside a pointwise group whose value others need too: one pass over memory for both."""
         if key not in POINTWISE or any(key_of(other) not in POINTWISE for other in group.ops):
             return False
         same = dims_of(operand.type) == dims_of(op.results[0].type)
@@ -323,7 +354,7 @@ class Grouping:
             other = self.group_of.get(producer)
             if other is None or other is group:
                 continue
-            if other.number > group.number and nx.has_path(self.graph, group, other):
+            if other.rank > group.rank and nx.has_path(self.graph, group, other):
                 return True
         return False
 
@@ -347,6 +378,12 @@ class Grouping:
     def order(self) -> list[Group]:
         """Groups so that producers stand before users, otherwise as the model has them."""
         return list(nx.lexicographical_topological_sort(self.graph, key=lambda g: g.number))
+
+
+def _key(op: OnnxOp) -> tuple[str, str]:
+    key = key_of(op)
+    assert key is not None
+    return key
 
 
 def _keeps_neighbours(op: OnnxOp, root: OnnxOp) -> bool:

@@ -101,7 +101,7 @@ class Outliner:
         name = self._name(group, outputs)
         rename = _numbered(symbols)
         block = Block(arg_types=[_renamed(v.type, rename) for v in inputs])
-        mapping = dict(zip(inputs, block.args, strict=True))
+        mapping: dict[SSAValue, SSAValue] = dict(zip(inputs, block.args, strict=True))
         for old, new in mapping.items():
             new.name_hint = old.name_hint
         for op in group.ops:

@@ -1,7 +1,7 @@
 """`onnx` stage to `krnl` stage: dispatches become kernels, the main function the host program.
 
-The rules stand by family: `pointwise`, `maps`, `contractions`, `movement`, `reductions`, ...; what they may
-use is `kernel.Kernel`. `registry` says which kinds of rules there are.
+The rules stand by family: `pointwise`, `maps`, `contractions`, `movement`, `reductions`, ...; what
+they may use is `kernel.Kernel`. `registry` says which kinds of rules there are.
 """
 
 from passes.lower.onnx_to_krnl import (

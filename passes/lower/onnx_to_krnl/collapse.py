@@ -1,7 +1,7 @@
 """Joining axes: a pointwise dispatch over [8, 64, 56, 56] is one over [8, 64, 3136] or [1605632].
 
-Axes that are neighbours in memory and that every operand treats alike (all of it, or broadcast) become
-one, so that the innermost loop is long and the vectorizer sees no short rows.
+Axes that are neighbours in memory and that every operand treats alike (all of it, or broadcast)
+become one, so that the innermost loop is long and the vectorizer sees no short rows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from passes.lower.onnx_to_krnl.scalars import storage_type
 
 
 def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
-    """Sizes of every value of a pointwise dispatch after joining; empty where nothing may be joined."""
+    """Sizes of a pointwise dispatch's values after joining; empty where nothing may be joined."""
     body = dispatch.body.block
     nodes = [op for op in body.ops if isinstance(op, OnnxOp)]
     if not nodes or any(key_of(op) not in POINTWISE for op in nodes):
@@ -80,7 +80,7 @@ def _groups(dims: Sequence[Dim], values: Sequence[Sequence[Dim]]) -> list[list[i
 
 
 def reusable_inputs(dispatch: func.FuncOp) -> list[int]:
-    """Inputs whose buffer the (only) output may take over: each element is read where it is written."""
+    """Inputs whose buffer the only output may take over: elements are read where written."""
     body = dispatch.body.block
     nodes = [op for op in body.ops if isinstance(op, OnnxOp)]
     assert body.last_op is not None

@@ -2,9 +2,10 @@
 
     for rows, columns:  acc = 0;  for taps:  acc += lhs[row, tap] * rhs[tap, column];  give(acc)
 
-The nest is marked with its row and column loop, which is all that the schedule needs to make a register
-tile of it. The right-hand side comes packed in panels of columns, a convolution's input channels-last
-(`passes/onnx/assign_layouts.py` sees to both), so that columns are neighbours in memory.
+The nest is marked with its row and column loop, which is all that the schedule needs to make a
+register tile of it. The right-hand side comes packed in panels of columns, a convolution's input
+channels-last (`passes/onnx/assign_layouts.py` sees to both), so that columns are neighbours in
+memory.
 """
 
 from __future__ import annotations

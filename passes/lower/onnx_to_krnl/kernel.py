@@ -1,8 +1,9 @@
 """Emission of one dispatch as one kernel: from its outputs inwards, index by index.
 
-A `Kernel` holds everything that rules need: nests of loops, reads of any value of the dispatch at any index
-(which emits whatever computes that element, once in a scope), sizes as index values, and the place where
-a root gives its elements, from which the operators behind it are computed and stored.
+A `Kernel` holds everything that rules need: nests of loops, reads of any value of the dispatch at
+any index (which emits whatever computes that element, once in a scope), sizes as index values, and
+the place where a root gives its elements, from which the operators behind it are computed and
+stored.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Kernel:
         self.block = self.top
         self.top.add_op(func.ReturnOp())
         location = fuse_locations([op.location for op in self.ops])
-        kernel = func.FuncOp.create(
+        return func.FuncOp.create(
             properties={
                 "sym_name": StringAttr(name),
                 "function_type": FunctionType.from_lists([a.type for a in self.top.args], []),
@@ -124,7 +125,6 @@ class Kernel:
             regions=[Region(self.top)],
             location=location,
         )
-        return kernel
 
     # What is known of values ----------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class Kernel:
         return layout_of_value(value)
 
     def size(self, dim: Bound) -> Affine:
-        """A size as an index expression; what is not linear is computed once, ahead of the loops."""
+        """A size as an index expression; what is not linear is computed once, before the loops."""
         if isinstance(dim, Affine):
             return dim
         if isinstance(dim, int):
@@ -491,28 +491,33 @@ class Kernel:
 
     def emit(self) -> None:
         """Emits the whole dispatch."""
-        root = next((op for op in self.ops if key_of(op) in ROOTS), None)
-        if root is None:
-            self._emit_pure()
-            return
-        self.location = root.location
-        ROOTS[key_of(root)].emit(self, root)
+        for op in self.ops:
+            key = key_of(op)
+            if key is not None and key in ROOTS:
+                self.location = op.location
+                ROOTS[key].emit(self, op)
+                return
+        self._emit_pure()
 
     def _emit_pure(self) -> None:
-        """Without a root: a nest over each output, in the order of its buffer."""
+        """Without a root: a nest over all outputs of one shape, in the order of their buffers."""
+        alike: dict[tuple[tuple[Dim, ...], Layout], list[tuple[SSAValue, SSAValue]]] = {}
         for output, buffer in zip(self.outputs, self.output_buffers, strict=True):
-            layout, dims = self.layout(output), self.dims(output)
-            assert isinstance(output.owner, Operation)
-            self.location = output.owner.location
+            shape = (self.dims(output), self.layout(output))
+            alike.setdefault(shape, []).append((output, buffer))
+        for (dims, layout), pairs in alike.items():
+            first = pairs[0][0].owner
+            assert isinstance(first, Operation)
+            self.location = first.location
 
             def body(
                 ivs: list[Affine],
-                output: SSAValue = output,
-                buffer: SSAValue = buffer,
+                pairs: list[tuple[SSAValue, SSAValue]] = pairs,
                 layout: Layout = layout,
             ) -> None:
                 entries = self.logical(layout, ivs)
-                self._store_output(output, buffer, entries)
+                for output, buffer in pairs:
+                    self._store_output(output, buffer, entries)
 
             self.nest([dims[axis] for axis in layout.loop_order], body)
 

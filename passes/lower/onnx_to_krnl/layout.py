@@ -1,8 +1,8 @@
 """How a tensor lies in memory: the order of its axes, and one axis that may be cut into panels.
 
-    row-major          [0, 1, 2, 3]
-    channels-last      [0, 2, 3, 1]                 NCHW as N H W C
-    packed columns     [n / 64, k, n % 64]          the right-hand side of a product: panels of 64 columns
+    row-major          [0, 1, 2, 3] channels-last      [0, 2, 3, 1]                 NCHW as N H W C
+    packed columns     [n / 64, k, n % 64]          the right-hand side of a product: panels of 64
+    columns
 
 A layout maps logical indices to those of the buffer; emission always speaks of logical ones.
 """
@@ -23,8 +23,8 @@ from passes.lower.index import Affine
 class Layout:
     """``order`` names logical axes, outermost first.
 
-    With ``panel`` > 0 the axis that stands twice in ``order`` is cut: first its panel number, later (its last
-    occurrence) the place inside the panel. The last panel is padded with zeros.
+    With ``panel`` > 0 the axis that stands twice in ``order`` is cut: first its panel number, later
+    (its last occurrence) the place inside the panel. The last panel is padded with zeros.
     """
 
     order: tuple[int, ...]

@@ -1,7 +1,8 @@
 """`lower-krnl`: onnx -> krnl.
 
-Requires dispatches (`onnx-form-dispatches`). Ensures that no `onnx` operation is left: every dispatch is a
-kernel (`func.func` with `krnl` loops, not yet scheduled), and `@main` is a `hal.program`.
+Requires dispatches (`onnx-form-dispatches`). Ensures that no `onnx` operation is left: every
+dispatch is a kernel (`func.func` with `krnl` loops, not yet scheduled), and `@main` is a
+`hal.program`.
 
     func.func private @relu_4(%x: tensor<4xf32>) { onnx.Relu }
       ==>  func.func @relu_4(%in0: memref<4xf32>, %out0: memref<4xf32>) { krnl.iterate ... }

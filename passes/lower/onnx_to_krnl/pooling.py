@@ -61,7 +61,7 @@ class Window:
     def reduce(
         self, entries: Sequence[Affine], initial: Sequence[Scalar], outside: Scalar, step: Step
     ) -> list[Scalar]:
-        """Goes over a window: ``step(indices, element, carried)``; padding counts as ``outside``."""
+        """Goes over a window: ``step(indices, element, carried)``; padding is ``outside``."""
         k = self.k
         image, channel, *place = entries
         starts = self.starts(place)

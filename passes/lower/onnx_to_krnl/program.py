@@ -6,7 +6,7 @@ buffers. Results that are computed go straight into the caller's memory where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -93,7 +93,7 @@ class ProgramBuilder:
             names.append(name.data if isinstance(name, StringAttr) else f"{key[:3]}{number}")
         return names
 
-    def _signature(self, values: list[SSAValue], names: list[str]) -> ArrayAttr:
+    def _signature(self, values: Sequence[SSAValue], names: list[str]) -> ArrayAttr:
         return ArrayAttr(
             [
                 DictionaryAttr(
@@ -283,8 +283,8 @@ class ProgramBuilder:
                 check = hal.CheckRangeOp(self.buffer(op.range), op.sizes)
                 check.location = op.location
                 self.add(check)
-            elif isinstance(op, OnnxOp) and key_of(op) in HOST:
-                HOST[key_of(op)](self, op)
+            elif isinstance(op, OnnxOp) and (key := key_of(op)) is not None and key in HOST:
+                HOST[key](self, op)
             elif isinstance(op, OnnxOp) and is_view(op):
                 self.view(op.results[0], op.operands[0])
             else:

@@ -2,8 +2,10 @@
 
 Four kinds of operator, by what their elements need:
 
-* pointwise: an element of the result from the elements of the (broadcast) operands at the same place;
-* map: an element of the result *is* an element of an operand, at an index that follows from its own;
+* pointwise: an element of the result from the elements of the (broadcast) operands at the same
+place;
+* map: an element of the result *is* an element of an operand, at an index that follows from its
+own;
 * root: owns its loop nests (products, windows, reductions, sorts, joins);
 * host: part of the host program (control flow, sequences, strings).
 """

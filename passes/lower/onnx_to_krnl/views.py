@@ -1,4 +1,4 @@
-"""Views: operations whose result is their operand's buffer under another shape, and costs nothing."""
+"""Views: operations whose result is their operand's buffer under another shape."""
 
 from __future__ import annotations
 
