@@ -8,6 +8,7 @@ standard output, each a length in 8 bytes and that many bytes of JSON or result.
 from __future__ import annotations
 
 import json
+import signal
 import struct
 import sys
 from functools import cache
@@ -101,4 +102,6 @@ def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
+    # Ctrl-C reaches every process of a terminal; this one ends when its requests do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 from compiler.cli.arguments import parse_arguments
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as request:
         # argparse has printed help or what was wrong.
         return request.code if isinstance(request.code, int) else USAGE
+    warnings.showwarning = _show_warning
     try:
         command = importlib.import_module(f"compiler.cli.{options.command}_command")
         code = command.run(options)
@@ -46,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show(f"internal error: {type(error).__name__}: {error}", options.debug)
         print("  hint: please report this; --debug shows where it happened", file=sys.stderr)
         return INTERNAL
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"terrace: warning: {message}", file=sys.stderr)
 
 
 def _show(message: str, debug: bool) -> None:

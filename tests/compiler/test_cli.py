@@ -363,7 +363,8 @@ def test_interrupts_are_130(model: Path) -> None:
     time.sleep(0.4)
     process.send_signal(signal.SIGINT)
     _, text = process.communicate()
-    assert process.returncode == 130
+    # Interrupted within an `exec`, Python ends itself by the signal, which a shell calls 130 too.
+    assert process.returncode in (130, -signal.SIGINT)
     assert text == "terrace: interrupted\n"
 
 
