@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from xdsl.ir import Attribute
 
-from dialects.onnx.dims import Dim, product
+from dialects.onnx.dims import SIGNED_PREFIX, Dim, product, symbols_of
 from dialects.onnx.shape.helpers import (
     broadcast,
     concat_dims,
@@ -41,6 +41,8 @@ def reshape(s: NodeShapes) -> list[Attribute]:
         shape = s.dims(1)
         rank = shape[0] if shape else None
         return [s.tensor([s.fresh() for _ in range(rank)] if isinstance(rank, int) else None)]
+    # An integer that a run reads may be a -1 or 0, which stand for sizes.
+    target = [s.fresh("reshape") if is_signed(size) else size for size in target]
     if dims is not None:
         allow_zero = bool(s.get("allowzero", 0))
         return [s.tensor(reshape_target(dims, target, allow_zero, s.scope.assume))]
@@ -58,6 +60,11 @@ def flatten(s: NodeShapes) -> list[Attribute]:
         s.fail(f"axis {axis} does not exist in {shape_text(dims)}")
     axis += rank if axis < 0 else 0
     return [s.tensor((product(dims[:axis]), product(dims[axis:])))]
+
+
+def is_signed(size: Dim) -> bool:
+    """Whether a size depends on integers that may be negative."""
+    return any(name.startswith(SIGNED_PREFIX) for name in symbols_of(size))
 
 
 def integers(entries: Sequence[Dim] | None) -> list[int] | None:

@@ -8,9 +8,11 @@ from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import index_map
-from passes.lower.onnx_to_krnl.scalars import Scalar
+from passes.lower.onnx_to_krnl.result_sizes import result_sizes
+from passes.lower.onnx_to_krnl.scalars import Scalar, i1
 from passes.onnx.bind_parameters import parameter
 
 Indices = Sequence[Affine]
@@ -105,6 +107,68 @@ def reshape(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
     """The same elements in the same order under other indices."""
     source = op.operands[0]
     return k.read(source, remap(k, k.dims(op.results[0]), k.dims(source), entries))
+
+
+@result_sizes("Reshape")
+def reshape_sizes(k: Kernel, op: OnnxOp) -> list[Affine]:
+    """The target's sizes; 0 copies the operand's (unless `allowzero`), -1 is what is left."""
+    dims = [k.size(dim) for dim in k.dims(op.operands[0])]
+    sizes = index_ops.parameters(k, op, 1) or []
+    if not op.get("allowzero"):
+        for axis, size in enumerate(sizes[: len(dims)]):
+            copied = k.compare_index("eq", size, affine(0))
+            sizes[axis] = index_ops.select(k, copied, dims[axis], size)
+    total, known = affine(1), affine(1)
+    for dim in dims:
+        total = index_ops.product(k, total, dim)
+    free = [k.compare_index("lt", size, affine(0)) for size in sizes]
+    for size, is_free in zip(sizes, free, strict=True):
+        known = index_ops.product(k, known, index_ops.select(k, is_free, affine(1), size))
+    rest = index_ops.floordiv(k, total, index_ops.maximum(k, known, 1))
+    return [
+        index_ops.select(k, is_free, rest, size) for size, is_free in zip(sizes, free, strict=True)
+    ]
+
+
+@result_sizes("Unsqueeze")
+def unsqueeze_sizes(k: Kernel, op: OnnxOp) -> list[Affine]:
+    """1 at the listed axes, the operand's sizes in order elsewhere."""
+    dims = [k.size(dim) for dim in k.dims(op.operands[0])]
+    listed = index_ops.parameters(k, op, 1) or []
+    rank = len(dims) + len(listed)
+    sizes, place = [], affine(0)
+    for axis in range(rank):
+        hit = _is_listed(k, listed, axis, rank)
+        size = affine(1)
+        for number, dim in enumerate(dims):
+            size = index_ops.select(k, k.compare_index("eq", place, affine(number)), dim, size)
+        sizes.append(index_ops.select(k, hit, affine(1), size))
+        place = index_ops.select(k, hit, place, place + 1)
+    return sizes
+
+
+@result_sizes("Squeeze")
+def squeeze_sizes(k: Kernel, op: OnnxOp) -> list[Affine]:
+    """The operand's sizes but for those of the listed axes."""
+    dims = [k.size(dim) for dim in k.dims(op.operands[0])]
+    listed = index_ops.parameters(k, op, 1) or []
+    sizes, place = [affine(1)] * (len(dims) - len(listed)), affine(0)
+    for axis, dim in enumerate(dims):
+        hit = _is_listed(k, listed, axis, len(dims))
+        for number, size in enumerate(sizes):
+            here = k.compare_index("eq", place, affine(number))
+            sizes[number] = index_ops.select(k, here, dim, size)
+        place = index_ops.select(k, hit, place, place + 1)
+    return sizes
+
+
+def _is_listed(k: Kernel, listed: Sequence[Affine], axis: int, rank: int) -> Scalar:
+    """Whether an axis is among some of the run, which may count from the end."""
+    hit = k.s.const(False, i1)
+    for entry in listed:
+        place = index_ops.from_end(k, entry, affine(rank))
+        hit = k.s.bit_or(hit, k.compare_index("eq", place, affine(axis)))
+    return hit
 
 
 def _permutation(k: Kernel, op: OnnxOp) -> tuple[int, ...]:
