@@ -40,6 +40,9 @@ HASHED_BYTES = 64 << 20
 DEPENDENCIES = ("xdsl", "onnx", "llvmlite", "networkx")
 """Packages that decide what code we generate."""
 
+_MAX_PROTO_BYTES = 1 << 31
+"""protobuf serializes no more."""
+
 _PACKAGES = ("compiler", "dialects", "passes", "runtime")
 _SUFFIX = ".terrace"
 
@@ -110,6 +113,8 @@ def _source_identity(source: Source) -> tuple[str, ...] | None:
         return None if found is None else ("file", source.path.suffix, found)
     if source.text is not None:
         return "text", _digest(source.text.encode())
+    if source.proto is not None and source.proto.ByteSize() >= _MAX_PROTO_BYTES:
+        return None
     data = source.data if source.proto is None else source.proto.SerializeToString()
     return None if data is None else ("bytes", _digest(data))
 

@@ -34,9 +34,9 @@ class Pipeline:
     text: str
 
     @staticmethod
-    def default(target: Target | None = None) -> Pipeline:
-        """All passes from an imported model to the `llvm` stage; for the host if not said."""
-        target = Target.host() if target is None else target
+    def default(target: str | Target = "host") -> Pipeline:
+        """All passes from an imported model to the `llvm` stage of a target."""
+        target = Target.named(target) if isinstance(target, str) else target
         return Pipeline(",".join(stages.default_passes(target)))
 
     @property

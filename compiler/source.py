@@ -34,6 +34,8 @@ class Source:
         """A source from what the user gave. Raises InputError for what cannot be a model."""
         if isinstance(model, str | os.PathLike):
             path = Path(model)
+            if path.suffix == ".terrace":
+                raise InputError(f"{path} is compiled already", hint="runtime.load loads it")
             if path.suffix == ".mlir":
                 return Source(str(path), text=_read_text(path))
             return Source(str(path), path=path)

@@ -34,12 +34,15 @@ Shapes = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Signature:
-    """Inputs and outputs of a model as it declares them, and its metadata."""
+    """Inputs and outputs of a model as it declares them, and its metadata.
+
+    ``is_open`` says whether all inputs are tensors, some with a shape that only a run tells.
+    """
 
     inputs: list[NodeArg]
     outputs: list[NodeArg]
     metadata: Mapping[str, Any]
-    is_static: bool
+    is_open: bool
 
 
 class Specialized:
@@ -51,7 +54,7 @@ class Specialized:
         module = read(request).module
         self.reason = error.message
         self.signature = _declared(module)
-        if isinstance(error, UnsupportedOperators) or self.signature.is_static:
+        if isinstance(error, UnsupportedOperators) or not self.signature.is_open:
             raise error
         log.warning(
             "%s cannot be compiled for all shapes (%s); it is compiled for those of each run",
@@ -103,7 +106,9 @@ def _declared(module: ModuleOp) -> Signature:
     names = plain(module.attributes.get("onnx.dim_params", DictionaryAttr({})))
     arguments, results = main.body.block.args, main.get_return_op()
     assert results is not None
+    tensors = all(is_tensor(argument.type) for argument in arguments)
     sizes = [dims_of(argument.type) for argument in arguments]
+    static = all(dims is not None and all(isinstance(d, int) for d in dims) for dims in sizes)
     return Signature(
         [
             _argument(entry, value.type, names)
@@ -114,7 +119,7 @@ def _declared(module: ModuleOp) -> Signature:
             for entry, value in zip(_entries(main.res_attrs), results.operands, strict=True)
         ],
         metadata_entries(module),
-        all(dims is not None and all(isinstance(d, int) for d in dims) for dims in sizes),
+        tensors and not static,
     )
 
 

@@ -87,6 +87,10 @@ def not_utf8(folder: Path) -> Path:
     return written(folder, "m.mlir", b"\xff\xfe\x00")
 
 
+def compiled(folder: Path) -> Path:
+    return written(folder, "m.terrace", b"whatever")
+
+
 MODELS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no such file": (lambda folder: folder / "m.onnx", "m.onnx: there is no such file"),
     "no such text": (lambda folder: folder / "m.mlir", "m.mlir: there is no such file"),
@@ -104,6 +108,7 @@ MODELS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "unknown operation": (bad_operation, "m.mlir:2:"),
     "onnxtxt syntax error": (bad_onnxtxt, "m.onnxtxt"),
     "not utf-8": (not_utf8, "m.mlir"),
+    "a program": (compiled, "m.terrace"),
 }
 
 

@@ -25,7 +25,7 @@ from xdsl.pattern_rewriter import (
 import compiler
 from compiler import stages
 from compiler.driver import Request, build, lower_request
-from compiler.registry import _registered
+from compiler.registry import _registered, find_pass, installed
 from compiler.report import Report
 from dialects import krnl
 from runtime.errors import InputError, InternalError, InvalidModelError, UnsupportedError
@@ -95,6 +95,7 @@ def test_the_default_pipeline_is_one_text() -> None:
     model, feed = model_and_feed("perceptron")
     pipeline = compiler.Pipeline.default()
     assert pipeline.names[-1] == "lower-llvm"
+    assert "vector-bits=256" in str(compiler.Pipeline.default("haswell"))
     check(compiler.compile(model, passes=pipeline).run(feed), reference(model, feed))
 
 
@@ -190,6 +191,26 @@ def test_names_of_passes_are_unique() -> None:
         compiler.register_pass(other)
     with pytest.raises(InputError, match="onnx-fold"):
         compiler.register_pass(type("Fold", (MarkLoads,), {"name": "onnx-fold"}))
+
+
+class Entry:
+    """An entry point as `importlib.metadata` has them."""
+
+    name = MarkLoads.name
+
+    def load(self) -> type[ModulePass]:
+        return MarkLoads
+
+
+def test_installed_packages_bring_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [Entry()])
+    installed.cache_clear()
+    try:
+        assert find_pass("test-mark-loads") is MarkLoads
+        low = compiler.lower(small_relu(), to="krnl", passes="onnx-infer-shapes,test-mark-loads")
+        assert low.module.attributes["test.note"] == StringAttr("none")
+    finally:
+        installed.cache_clear()
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,13 @@ def test_models_without_ranks_are_compiled_for_the_shapes_of_each_run(
         session.run(None, {"x": 1.0})
 
 
+def test_shapes_that_do_not_fit_are_refused_before_compiling() -> None:
+    model = unranked()
+    session = compiler.InferenceSession(model)
+    with pytest.raises(InputError, match="has dtype float64"):
+        session.run(None, {"x": np.zeros(3)})
+
+
 def test_a_model_for_all_shapes_is_not_specialized(ours: compiler.InferenceSession) -> None:
     assert ours.specialized is None
 
