@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Operation, SSAValue
 
 from dialects import arith
@@ -20,6 +21,7 @@ from passes.lower.onnx_to_krnl.kernel import Kernel, index
 from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.onnx.bind_parameters import parameter
 
+i64 = IntegerType(64)
 Bounds = tuple[int | None, int | None]
 
 
@@ -112,11 +114,12 @@ def from_scalar(k: Kernel, scalar: Scalar) -> Affine:
 
 
 def read_index(k: Kernel, value: SSAValue, entries: Sequence[Affine]) -> Affine:
-    """An element of an integer tensor as an index; of a constant one it is a number."""
+    """An element of a tensor of whole numbers as an index; of a constant one it is a number."""
     owner = value.owner
     if isinstance(owner, Const) and value not in k.buffers:
         return affine(int(single_element(owner)))
-    found = k.index_of(k.s.to_index(k.read(value, entries)))
+    scalar = k.read(value, entries)
+    found = from_scalar(k, k.s.cast(scalar, i64) if scalar.is_float else scalar)
     unsigned = dtype_of(value.type).kind == "u"
     return k.index_of(k.index_value(found), 0) if unsigned else found
 

@@ -108,7 +108,7 @@ def _runtime_part(
     distance = index_ops.select(k, forwards, last - first, first - last)
     size = index_ops.maximum(k, index_ops.select(k, forwards, step, step * -1), 1)
     count = index_ops.floordiv(k, distance + size - 1, size)
-    return first, step, index_ops.maximum(k, count, 0)
+    return first, step, index_ops.minimum(k, index_ops.maximum(k, count, 0), dim)
 
 
 def _from_end(k: Kernel, entry: Affine, dim: Affine, low: Affine, high: Affine) -> Affine:
@@ -169,6 +169,21 @@ def tile(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
         for entry, dim, whole in zip(entries, dims, result, strict=True)
     ]
     return k.read(op.operands[0], at)
+
+
+@result_sizes("Tile")
+def tile_sizes(k: Kernel, op: OnnxOp) -> list[Affine]:
+    """The operand's sizes times the repeats; version 1 repeats one axis."""
+    sizes = [k.size(dim) for dim in k.dims(op.operands[0])]
+    repeats = index_ops.parameters(k, op, 1) or []
+    if len(op.operands) < 3:
+        return [index_ops.product(k, *pair) for pair in zip(sizes, repeats, strict=True)]
+    axes = index_ops.parameters(k, op, 2) or []
+    chosen = index_ops.from_end(k, axes[0], affine(len(sizes)))
+    for axis, size in enumerate(sizes):
+        hit = k.compare_index("eq", chosen, affine(axis))
+        sizes[axis] = index_ops.select(k, hit, index_ops.product(k, size, repeats[0]), size)
+    return sizes
 
 
 def _depth_to_space(k: Kernel, op: OnnxOp, entries: Indices) -> list[Affine]:
