@@ -87,7 +87,7 @@ def _program(program: Program) -> Iterator[str]:
     dispatches: list[dict[str, Any]] = program.manifest["kernels"]
     calls: dict[str, list[str]] = {}
     for entry in dispatches:
-        calls.setdefault(entry["name"], []).append("+".join(entry["nodes"]))
+        calls.setdefault(entry["name"], []).append("+".join(entry["nodes"]) or "?")
     yield ""
     yield f"kernels     {len(calls)} for {len(dispatches)} dispatches"
     for name, nodes in sorted(calls.items(), key=lambda item: -len(item[1])):
