@@ -40,7 +40,7 @@ from xdsl.dialects.builtin import (
     UnitAttr,
     i64,
 )
-from xdsl.ir import Attribute, Dialect, Region, SSAValue
+from xdsl.ir import Attribute, Dialect, Operation, Region, SSAValue
 from xdsl.irdl import (
     AnyAttr,
     IRDLOperation,
@@ -69,6 +69,12 @@ def sizes_of(attribute: Attribute | None) -> list[Dim]:
     if not isinstance(attribute, ArrayAttr):
         return []
     return [parse_dim(entry.data) for entry in attribute if isinstance(entry, StringAttr)]
+
+
+def buffer_sizes(buffer: SSAValue) -> list[Dim]:
+    """Sizes of a buffer's dynamic dimensions, as the operation that makes it says."""
+    owner = buffer.owner
+    return sizes_of(owner.properties.get("dims")) if isinstance(owner, Operation) else []
 
 
 def number(value: int) -> IntegerAttr:

@@ -56,7 +56,6 @@ class ProgramBuilder:
         self.dispatches = dispatches
         self.block = self.top = Block()
         self.buffers: dict[SSAValue, SSAValue] = {}
-        self.sizes: dict[SSAValue, list[Dim]] = {}
         self.known: set[str] = set()
         self.early: set[str] = set()
         self.destinations: dict[SSAValue, int] = {}
@@ -139,15 +138,14 @@ class ProgramBuilder:
                 properties={"index": hal.number(number), "dims": size_strings(dims)},
                 result_types=[kind],
             )
-            self.bind(argument, self.add(op), dims)
+            self.bind(argument, self.add(op))
             op.results[0].name_hint = argument.name_hint
         self.early = set(self.known)
 
-    def bind(self, value: SSAValue, buffer: SSAValue | None, dims: list[Dim]) -> None:
+    def bind(self, value: SSAValue, buffer: SSAValue | None) -> None:
         """Makes a buffer stand for a tensor."""
         assert buffer is not None
         self.buffers[value] = buffer
-        self.sizes[buffer] = dims
 
     def alloc(self, value: SSAValue) -> SSAValue:
         """A buffer for a tensor that is about to be computed."""
@@ -167,7 +165,7 @@ class ProgramBuilder:
         buffer = self.add(op)
         assert buffer is not None
         buffer.name_hint = value.name_hint
-        self.bind(value, buffer, dims)
+        self.bind(value, buffer)
         return buffer
 
     def enter(self, value: SSAValue, place: Place) -> SSAValue:
@@ -175,10 +173,8 @@ class ProgramBuilder:
         kind, dims = self.memref_type(value)
         if place.later:
             self.add(hal.ReserveOp(place.buffer, dims_of(value.type) or ()))
-        buffer = place.buffer
-        if place.later or kind != buffer.type:
-            buffer = self.view_of(buffer, kind, dims)
-        self.bind(value, buffer, dims)
+        buffer = self.as_type(place.buffer, kind, dims)
+        self.bind(value, buffer)
         return buffer
 
     def is_early(self, dims: list[Dim]) -> bool:
@@ -195,7 +191,7 @@ class ProgramBuilder:
 
     def _constant(self, op: Const) -> SSAValue:
         layout = layout_of_value(op.result)
-        kind, dims = self.memref_type(op.result)
+        kind, _ = self.memref_type(op.result)
         key = (op.value, op.result.type)
         if key in self.constants:
             return self.constants[key]
@@ -212,17 +208,18 @@ class ProgramBuilder:
         else:
             self.top.insert_op_before(constant, first)
         self.constants[key] = constant.result
-        self.sizes[constant.result] = dims
         return constant.result
 
     def view(self, value: SSAValue, source: SSAValue) -> None:
         """Makes a tensor the bytes of another buffer."""
         kind, dims = self.memref_type(value)
-        buffer = self.buffer(source)
-        if kind == buffer.type:
-            self.bind(value, buffer, dims)
-            return
-        self.bind(value, self.view_of(buffer, kind, dims), dims)
+        self.bind(value, self.as_type(self.buffer(source), kind, dims))
+
+    def as_type(self, buffer: SSAValue, kind: MemRefType, dims: list[Dim]) -> SSAValue:
+        """A buffer under another type and other sizes, if it has not these."""
+        if buffer.type == kind and hal.buffer_sizes(buffer) == dims:
+            return buffer
+        return self.view_of(buffer, kind, dims)
 
     def view_of(
         self, buffer: SSAValue, kind: MemRefType, dims: list[Dim], offset: Dim = 0
@@ -263,7 +260,6 @@ class ProgramBuilder:
                     result_types=[kind],
                 )
                 self.add(target)
-                self.sizes[target.result] = dims
                 self.add(hal.CopyOp(buffer, target.result))
             else:
                 self.add(hal.GiveOp(buffer, number, size_strings(dims)))
@@ -324,9 +320,7 @@ class ProgramBuilder:
             dims = [substitute(dim, values) for dim in joined[value]]
             shape = [dim if isinstance(dim, int) else DYNAMIC_INDEX for dim in dims]
             kind = MemRefType(storage_type(element_type_of(value.type)), shape)
-            if kind == buffer.type:
-                return buffer
-            return self.view_of(buffer, kind, [dim for dim in dims if not isinstance(dim, int)])
+            return self.as_type(buffer, kind, [dim for dim in dims if not isinstance(dim, int)])
 
         return (
             [seen(*pair) for pair in zip(tensors, reads, strict=True)],

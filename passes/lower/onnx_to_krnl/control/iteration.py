@@ -78,13 +78,13 @@ class Iteration(Control):
         if not self.unknown(argument):
             own = result is None or self.unknown(result)
             buffer = self.buffer_of(kind, dims) if own else b.alloc(result)  # type: ignore[arg-type]
-            b.bind(argument, self.as_type(buffer, kind, dims), dims)
+            b.bind(argument, self.as_type(buffer, kind, dims))
             b.add(hal.CopyOp(initial[0], buffer))
             self.carried.append(Carried(argument, following, buffer))
             return buffer
         self.changing |= {n for d in sizes(argument) for n in symbols_of(d)} - b.known
         buffer, spare = self.declare(argument), self.declare(argument)
-        b.bind(argument, buffer, dims)
+        b.bind(argument, buffer)
         b.add(hal.ReserveOp(buffer, initial[1]))
         b.add(hal.CopyOp(initial[0], buffer))
         self.bind_sizes([(sizes(argument), initial[1])])
@@ -144,7 +144,7 @@ class Iteration(Control):
         """Makes an argument this iteration's part of a tensor."""
         kind, dims = self.b.memref_type(argument)
         offset = self.offset(tensor, backwards)
-        self.b.bind(argument, self.b.view_of(self.b.buffer(tensor), kind, dims, offset), dims)
+        self.b.bind(argument, self.b.view_of(self.b.buffer(tensor), kind, dims, offset))
 
     def end(self) -> None:
         """Closes an iteration: hands its values on."""
@@ -246,4 +246,4 @@ class Iteration(Control):
         self.bind_sizes([(sizes(result), dims)])
         b.known |= {name for dim in sizes(result) for name in symbols_of(dim)}
         kind, own = b.memref_type(result)
-        b.bind(result, self.as_type(buffer, kind, own), own)
+        b.bind(result, self.as_type(buffer, kind, own))

@@ -38,7 +38,7 @@ def loop(b: ProgramBuilder, op: OnnxOp) -> None:
     condition = loop_condition(control, start, goes_on, kept)
     with b.region() as region:
         kind, dims = b.memref_type(number)
-        b.bind(number, control.as_type(control.counter, kind, dims), dims)
+        b.bind(number, control.as_type(control.counter, kind, dims))
         control.begin()
         b.run(block)
         control.end()
@@ -67,7 +67,7 @@ def loop_condition(
     true = b.buffer(make_const(np.array(True), b.pool, "true").result)
     always = is_none(start) or is_true(control, start)
     if always and (following is argument or is_true(control, following)):
-        b.bind(argument, true, [])
+        b.bind(argument, true)
         return None
     initial = (true, []) if is_none(start) else (b.buffer(start), sizes(start))
     return control.carry(argument, following, initial, None)

@@ -78,12 +78,12 @@ class Control:
         shares = outer is not None and outer.later
         buffer = self.b.places.pop(value).buffer if shares else self.declare(value)
         kind, dims = self.b.memref_type(value)
-        self.b.bind(value, self.as_type(buffer, kind, dims), dims)
+        self.b.bind(value, self.as_type(buffer, kind, dims))
         return Place(buffer, True)
 
     def as_type(self, buffer: SSAValue, kind: MemRefType, dims: list[Dim]) -> SSAValue:
-        """A buffer under another type, if it has not that one."""
-        return buffer if buffer.type == kind else self.b.view_of(buffer, kind, dims)
+        """A buffer under another type and other sizes, if it has not these."""
+        return self.b.as_type(buffer, kind, dims)
 
     def deliver(self, value: SSAValue, place: Place) -> None:
         """Brings a value to its place."""
