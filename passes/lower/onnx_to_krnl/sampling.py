@@ -76,11 +76,15 @@ class _Sampler:
         return s.mul(s.sub(s.mul(shifted, length), one), half)
 
     def _padded(self, x: Scalar, dim: Dim) -> Scalar:
-        """The coordinate after padding; with zeros one that is not far outside."""
+        """The coordinate after padding; far outside it may be nearer without a difference.
+
+        Cubic interpolation pads its taps only, as PyTorch and ONNX Runtime do.
+        """
         s, length = self.k.s, self._length(dim)
         if self.padding == "reflection":
             return self._reflected(x, length)
-        margin = s.like(0 if self.padding == "border" else 4, x)
+        padded = self.padding == "border" and self.mode != "cubic"
+        margin = s.like(0 if padded else 4, x)
         last = s.sub(length, s.like(1, x))
         return s.max(s.min(x, s.add(last, margin)), s.neg(margin))
 
