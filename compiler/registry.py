@@ -77,6 +77,11 @@ def register_pass(cls: PassClass) -> PassClass:
     return cls
 
 
+def registered() -> tuple[str, ...]:
+    """Names of the passes that were registered in this process."""
+    return tuple(_registered)
+
+
 def find_pass(name: str) -> type[ModulePass]:
     """The pass of a name: ours, a registered one, an installed one, or one of xDSL's.
 

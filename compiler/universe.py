@@ -7,7 +7,8 @@ A tool refuses two dialects or passes of one name.
 * A pass of ours whose name is taken gets the prefix `terrace-`, for xDSL's pass of that name does
   something else. `compiler.Pipeline` knows it under both names.
 
-Nothing is imported before a text or a pipeline needs it.
+Passes registered before this module is imported are known, too. Nothing is imported before a text
+or a pipeline needs it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from xdsl.passes import ModulePass
 from xdsl.universe import XDSL_UNIVERSE, Universe
 
 from compiler.ir_text import DIALECTS, new_context
-from compiler.registry import PASSES, PREFIX, installed, load_prefixed
+from compiler.registry import (
+    PASSES,
+    PREFIX,
+    find_pass,
+    installed,
+    load_prefixed,
+    registered,
+)
 
 
 def _dialects() -> dict[str, Callable[[], Dialect]]:
@@ -44,7 +52,8 @@ def _load_dialect(name: str) -> Dialect:
 def _passes() -> dict[str, Callable[[], type[ModulePass]]]:
     taken = XDSL_UNIVERSE.all_passes.keys()
     names = [f"{PREFIX}{name}" if name in taken else name for name in PASSES]
-    return {**{name: partial(load_prefixed, name) for name in names}, **installed()}
+    ours = {name: partial(load_prefixed, name) for name in names}
+    return {**ours, **installed(), **{name: partial(find_pass, name) for name in registered()}}
 
 
 UNIVERSE = Universe(all_dialects=_dialects(), all_passes=_passes())

@@ -81,6 +81,35 @@ def test_xdsl_opt_lowers_a_model() -> None:
     assert "llvm.func" in xdsl_opt("-p", "expand-math,lower-llvm", text=affine)
 
 
+REGISTERED = """
+from dataclasses import dataclass
+from xdsl.dialects.builtin import UnitAttr
+from xdsl.passes import ModulePass
+import compiler
+
+@compiler.register_pass
+@dataclass(frozen=True)
+class Mark(ModulePass):
+    name = "test-mark"
+
+    def apply(self, ctx, op):
+        op.attributes["test.marked"] = UnitAttr()
+"""
+
+
+def test_xdsl_opt_runs_a_pass_of_the_users() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REGISTERED + XDSL_OPT, "-p", "test-mark"],
+        input=compiler.lower(small_relu(), to="llvm").as_text(),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "test.marked" in done.stdout
+
+
 def test_the_entry_point_names_it() -> None:
     found = {entry.name: entry.value for entry in entry_points(group="xdsl.universe")}
     if "terrace" not in found:
