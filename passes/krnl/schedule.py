@@ -9,6 +9,7 @@ allow,
 * A nest whose innermost loop runs over neighbours but holds a reduction (pools, depthwise
   convolutions) runs that loop as vectors. Plain loops are left to LLVM's vectorizer.
 * A sum of products inside other loops becomes a register tile as well.
+* A nest that reads along one loop and writes along another goes in squares that stay in the cache.
 * The outermost loops of a nest with enough work are shared out to threads.
 
     krnl.iterate (%i, %j) contraction(0, 1)   ==>   %i0, %i1 = krnl.block %i 6
@@ -32,6 +33,9 @@ from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstan
 from xdsl.passes import ModulePass
 
 from dialects import krnl
+
+TRANSPOSED_TILE = 32
+"""Side of the squares in which a transposition goes."""
 
 ASSUMED_EXTENT = 64
 """Iterations counted for a loop of unknown length."""
@@ -66,6 +70,8 @@ class ScheduleKrnl(ModulePass):
             self.contraction(nest, writer)
         elif _is_vectorizable(nest):
             writer.vectorize(len(nest.loops) - 1, self.lanes(nest))
+        elif (row := _transposed(nest)) is not None:
+            writer.transpose(row, TRANSPOSED_TILE)
         else:
             self.inner_contractions(nest)
         self.parallelize(nest, writer)
@@ -165,6 +171,18 @@ class _Writer:
         self.ops.append(krnl.PermuteOp(order))
         self.ops.append(krnl.TensorizeOp(self.tiles[row], self.tiles[column], lanes))
 
+    def transpose(self, row: int, size: int) -> None:
+        """Goes through the innermost loop and ``row`` in squares that stay in the cache."""
+        column = len(self.outer) - 1
+        for axis in (row, column):
+            self.block(axis, size, _static(self.nest.extents[axis]))
+        order: list[SSAValue] = []
+        for axis, handle in enumerate(self.outer):
+            if self.tiles.get(axis) is not handle:
+                order.append(handle)
+                self.first.append((handle, self.iterations[axis]))
+        self.ops.append(krnl.PermuteOp([*order, self.tiles[row], self.tiles[column]]))
+
     def vectorize(self, axis: int, lanes: int) -> None:
         """Runs an innermost loop as vectors."""
         self.ops.append(krnl.VectorizeOp(self.nest.loops[axis], lanes))
@@ -183,6 +201,25 @@ class _Writer:
             block = self.nest.parent
             assert block is not None
             block.insert_ops_before(self.ops, self.nest)
+
+
+def _transposed(nest: krnl.IterateOp) -> int | None:
+    """The loop over neighbours of an operand that the innermost loop goes through in strides."""
+    body = nest.body.block
+    if any(op.regions for op in body.ops) or len(nest.loops) < 2:
+        return None
+    variables: list[SSAValue] = list(nest.induction_variables)
+    innermost = variables[-1]
+    for op in body.ops:
+        if not isinstance(op, krnl.LoadOp) or innermost not in op.indices:
+            continue
+        *leading, last = op.map.data.results
+        if not any(_uses(result, list(op.indices).index(innermost)) for result in leading):
+            continue
+        for place, value in enumerate(op.indices):
+            if value in variables and value is not innermost and _is_unit(last, place):
+                return variables.index(value)
+    return None
 
 
 def _static(bounds: tuple[int | SSAValue, int | SSAValue]) -> int | None:
