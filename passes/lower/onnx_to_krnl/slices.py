@@ -1,10 +1,10 @@
-"""Index maps that pick or repeat parts: Slice, Split, Tile, Trilu, DepthToSpace and the like."""
+"""Picking, repeating and exchanging parts: Slice, Split, Tile, Trilu, DepthToSpace and the like."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dialects.onnx.dims import Dim, floordiv
+from dialects.onnx.dims import Dim, exact_quotient, floordiv
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import normalize_axes, normalize_axis, slice_bounds, split_sizes
 from dialects.onnx.types import is_none
@@ -12,7 +12,7 @@ from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.maps import same_place
-from passes.lower.onnx_to_krnl.registry import index_map
+from passes.lower.onnx_to_krnl.registry import index_map, root
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
 from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.onnx.bind_parameters import parameter
@@ -160,15 +160,41 @@ def trilu(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
     return k.s.select(kept, element, k.s.like(0, element))
 
 
-@index_map("Tile")
-def tile(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
-    """The operand again and again: indices modulo its sizes."""
-    dims, result = k.dims(op.operands[0]), k.dims(op.results[0])
-    at = [
-        entry if dim == whole else affine(0) if dim == 1 else k.divide(entry, dim)[1]
-        for entry, dim, whole in zip(entries, dims, result, strict=True)
-    ]
-    return k.read(op.operands[0], at)
+@root("Tile", fuses="maps")
+def tile(k: Kernel, op: OnnxOp) -> None:
+    """The operand again and again: a repeated axis is two loops, over its copies and in one."""
+    dims, result = k.dims(op.operands[0]), op.results[0]
+    sizes = k.dims(result)
+    order = k.layout(result).order
+    extents: list[Dim | Affine] = []
+    for axis in order:
+        if dims[axis] not in (1, sizes[axis]):
+            extents.append(_copies(k, dims[axis], sizes[axis]))
+            extents.append(dims[axis])
+        else:
+            extents.append(sizes[axis])
+
+    def body(ivs: list[Affine]) -> None:
+        at, entries = [affine(0)] * len(dims), [affine(0)] * len(dims)
+        variables = iter(ivs)
+        for axis in order:
+            entries[axis] = at[axis] = next(variables)
+            if dims[axis] not in (1, sizes[axis]):
+                at[axis] = next(variables)
+                entries[axis] = k.times(entries[axis], dims[axis]) + at[axis]
+            elif dims[axis] == 1:
+                at[axis] = affine(0)
+        k.give(result, entries, k.read(op.operands[0], at))
+
+    k.nest(extents, body)
+
+
+def _copies(k: Kernel, dim: Dim, size: Dim) -> Dim | Affine:
+    """How often an axis of size ``dim`` stands in one of size ``size``."""
+    known = exact_quotient(size, dim)
+    if known is not None:
+        return known
+    return index_ops.floordiv(k, k.size(size), index_ops.maximum(k, k.size(dim), 1))
 
 
 @result_sizes("Tile")
