@@ -28,7 +28,7 @@ from xdsl.passes import ModulePass
 
 from dialects.onnx.constants import ConstantPool, constant_of, dense_attribute, pool_of
 from dialects.onnx.dims import Dim, parse_dim, substitute
-from dialects.onnx.ops import Const, Content, NoValue, OnnxOp
+from dialects.onnx.ops import Const, Content, NoValue, OnnxOp, Symbols
 from dialects.onnx.types import dtype_of, is_none, none_type
 from passes.onnx.infer_shapes import content_of
 
@@ -139,6 +139,8 @@ def _as_content(op: OnnxOp) -> None:
     content = op.attributes.get("onnx.content")
     if not isinstance(content, ArrayAttr) or op.regions:
         return
+    if any(isinstance(use.operation, Symbols) for use in op.results[0].uses):
+        return  # The outcome is what names the symbols.
     made = Content.create(
         result_types=[op.results[0].type], properties={"content": content}, location=op.location
     )
