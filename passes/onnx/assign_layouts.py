@@ -112,6 +112,16 @@ FOLLOWS = frozenset(
         "ReduceMax",
         "ReduceSum",
         "ReduceMin",
+        "ReduceProd",
+        "ReduceL1",
+        "ReduceL2",
+        "ReduceSumSquare",
+        "ReduceLogSum",
+        "ReduceLogSumExp",
+        "Softmax",
+        "LogSoftmax",
+        "LpNormalization",
+        "MeanVarianceNormalization",
         "GroupNormalization",
     ]
 )

@@ -1,12 +1,14 @@
 """Joining axes: a pointwise dispatch over [8, 64, 56, 56] is one over [8, 64, 3136] or [1605632].
 
 Axes that are neighbours in memory and that every operand treats alike (all of it, or broadcast)
-become one, so that the innermost loop is long and the vectorizer sees no short rows.
+become one, so that the innermost loop is long and the vectorizer sees no short rows. The same goes
+for the axes of a reduction: those that it takes away, and those that it keeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 from xdsl.dialects import func
@@ -15,29 +17,52 @@ from xdsl.ir import SSAValue
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of
+from passes.lower.onnx_to_krnl.reductions import known_axes
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """What values are broadcast to: its sizes, and which axis of the whole each of its axes is."""
+
+    dims: tuple[Dim, ...]
+    places: tuple[int, ...]
+
+
 def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
-    """Sizes of a pointwise dispatch's values after joining; empty where nothing may be joined."""
+    """Sizes of the values of a pointwise dispatch, or one around a reduction, after joining.
+
+    Results of a reduction keep the axes that it takes away, with size 1. Empty where nothing may be
+    joined.
+    """
     body = dispatch.body.block
     nodes = [op for op in body.ops if isinstance(op, OnnxOp)]
-    if not nodes or any(key_of(op) not in POINTWISE for op in nodes):
-        return {}
+    others = [op for op in nodes if key_of(op) not in POINTWISE]
     assert body.last_op is not None
     outputs = list(body.last_op.operands)
-    dims = dims_of(outputs[0].type)
-    order = layout_of(outputs[0].type) or tuple(range(len(dims or ())))
-    values = [v for op in nodes for v in (*op.operands, *op.results) if is_tensor(v.type)]
-    if dims is None or any(dims_of(v.type) != dims for v in outputs):
+    if not nodes or len(others) > 1:
         return {}
+    root = others[0] if others else None
+    whole = outputs[0] if root is None else root.operands[0]
+    dims = dims_of(whole.type)
+    if dims is None:
+        return {}
+    front = _Shape(dims, tuple(range(len(dims))))
+    result = front if root is None else _reduced(root, dims)
+    if result is None or any(dims_of(value.type) != result.dims for value in outputs):
+        return {}
+    order = layout_of(whole.type) or front.places
+    behind = _behind(nodes, root)
     aligned: dict[SSAValue, list[Dim]] = {}
-    for value in values:
-        entry = _aligned(value, dims, order)
-        if entry is None:
-            return {}
-        aligned[value] = entry
+    for op in nodes:
+        for value in (*op.operands, *op.results):
+            if not is_tensor(value.type):
+                continue
+            is_behind = op in behind or (op is root and value in op.results)
+            entry = _aligned(value, result if is_behind else front, order)
+            if entry is None or aligned.setdefault(value, entry) != entry:
+                return {}
     groups = _groups([dims[a] for a in order], list(aligned.values()))
     return {
         value: tuple(prod((entry[a] for a in group), start=1) for group in groups)
@@ -45,22 +70,45 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     }
 
 
-def _aligned(value: SSAValue, dims: Sequence[Dim], order: Sequence[int]) -> list[Dim] | None:
-    """A value's sizes in the order of the output's buffer, 1 where it is broadcast."""
-    own = dims_of(value.type)
-    if own is None or len(own) > len(dims):
+def _reduced(root: OnnxOp, dims: tuple[Dim, ...]) -> _Shape | None:
+    """The shape of a reduction's result; None for another root or axes that only a run knows."""
+    if root.DOMAIN or not root.OP_TYPE.startswith("Reduce"):
         return None
-    full = [1] * (len(dims) - len(own)) + list(own)
-    if any(d not in (1, whole) for d, whole in zip(full, dims, strict=True)):
+    axes = known_axes(root, len(dims))
+    result = dims_of(root.results[0].type)
+    if axes is None or result is None:
+        return None
+    keeps = len(result) == len(dims)
+    return _Shape(result, tuple(a for a in range(len(dims)) if keeps or a not in axes))
+
+
+def _behind(nodes: Sequence[OnnxOp], root: OnnxOp | None) -> set[OnnxOp]:
+    """Operations that use a reduction's result."""
+    found: set[OnnxOp] = set()
+    for op in nodes:
+        if root is not None and any(v.owner is root or v.owner in found for v in op.operands):
+            found.add(op)
+    return found
+
+
+def _aligned(value: SSAValue, shape: _Shape, order: Sequence[int]) -> list[Dim] | None:
+    """A value's sizes in the order of the whole's buffer, 1 where it is broadcast or reduced."""
+    own = dims_of(value.type)
+    if own is None or len(own) > len(shape.dims):
+        return None
+    skipped = len(shape.dims) - len(own)
+    if any(d not in (1, whole) for d, whole in zip(own, shape.dims[skipped:], strict=True)):
         return None
     own_order = layout_of(value.type) or tuple(range(len(own)))
     if len(set(own_order)) != len(own_order):
         return None
-    shift = len(dims) - len(own)
-    long = [a + shift for a in own_order if full[a + shift] != 1]
-    if long != [a for a in order if full[a] != 1]:
+    full: list[Dim] = [1] * len(order)
+    for axis, dim in enumerate(own):
+        full[shape.places[skipped + axis]] = dim
+    long = [shape.places[skipped + axis] for axis in own_order if own[axis] != 1]
+    if long != [axis for axis in order if full[axis] != 1]:
         return None
-    return [full[a] for a in order]
+    return [full[axis] for axis in order]
 
 
 def _groups(dims: Sequence[Dim], values: Sequence[Sequence[Dim]]) -> list[list[int]]:

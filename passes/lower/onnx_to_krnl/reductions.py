@@ -44,19 +44,27 @@ class Space:
     count: Bound
 
 
+def known_axes(op: OnnxOp, rank: int) -> list[int] | None:
+    """The axes that a reduction takes away, in order; None where only a run knows them."""
+    axes = op.get("axes")
+    if axes is None and len(op.operands) > 1:
+        axes = parameter(op, 1)
+        if axes is None and not is_none(op.operands[1]):
+            return None
+    if not axes:
+        return [] if op.get("noop_with_empty_axes") else list(range(rank))
+    return sorted(normalize_axes([int(axis) for axis in axes], rank))  # type: ignore[arg-type]
+
+
 def reduction_space(k: Kernel, op: OnnxOp) -> Space:
     """The loops of a reduction over axes that are known or that a run reads."""
-    rank = len(k.dims(op.operands[0]))
-    axes: list[int] | None = None
-    if op.get("axes") is not None:
-        axes = list(op.get("axes"))
-    elif len(op.operands) > 1 and (found := parameter(op, 1)) is not None:
-        axes = [int(axis) for axis in found]  # type: ignore[arg-type]
-    elif len(op.operands) > 1 and not is_none(op.operands[1]):
-        return _space_at_run_time(k, op)
-    if not axes:
-        return _space(k, op, [] if op.get("noop_with_empty_axes") else list(range(rank)))
-    return _space(k, op, sorted(normalize_axes(axes, rank)))
+    source, result = op.operands[0], op.results[0]
+    if source in k.dims_override:
+        # Axes are joined and all kept (`collapse.py`): those that are reduced have become 1.
+        pairs = zip(k.dims(source), k.dims(result), strict=True)
+        return _space(k, op, [axis for axis, pair in enumerate(pairs) if pair[0] != pair[1]])
+    axes = known_axes(op, len(k.dims(source)))
+    return _space_at_run_time(k, op) if axes is None else _space(k, op, axes)
 
 
 def _space(k: Kernel, op: OnnxOp, axes: list[int]) -> Space:

@@ -25,25 +25,23 @@ STASHED_ELEMENTS = 1 << 12
 
 @dataclass(frozen=True)
 class Rows:
-    """The loops: ``outer`` over rows, ``axes`` over the elements of one.
+    """The loops: ``outer`` over rows, ``axes`` over the elements of one, as they lie in memory.
 
     Before version 13 a row has all axes from `axis` on.
     """
 
     dims: tuple[Dim, ...]
+    outer: list[int]
     axes: list[int]
 
     @staticmethod
     def of(k: Kernel, op: OnnxOp) -> Rows:
         """The rows of an operator with an attribute `axis`."""
         dims = k.dims(op.operands[0])
+        order = k.layout(op.operands[0]).order
         axis = normalize_axis(op.get("axis"), len(dims)) if dims else 0
-        return Rows(dims, [axis][: len(dims)] if op.SINCE >= 13 else [*range(axis, len(dims))])
-
-    @property
-    def outer(self) -> list[int]:
-        """The axes that number the rows."""
-        return [axis for axis in range(len(self.dims)) if axis not in self.axes]
+        inside = {axis} if op.SINCE >= 13 else set(range(axis, len(dims)))
+        return Rows(dims, [a for a in order if a not in inside], [a for a in order if a in inside])
 
     @property
     def outer_extents(self) -> list[Dim]:
@@ -64,9 +62,7 @@ class Rows:
     def stash_size(self) -> int | None:
         """Elements of a row whose exponentials are kept; None where they are not."""
         total = product(self.extents)
-        innermost = self.axes == list(range(len(self.dims)))[len(self.outer) :]
-        kept = innermost and isinstance(total, int) and total <= STASHED_ELEMENTS
-        return total if kept and isinstance(total, int) else None
+        return total if isinstance(total, int) and total <= STASHED_ELEMENTS else None
 
 
 @root("Softmax", "LogSoftmax")
@@ -77,9 +73,11 @@ def softmax(k: Kernel, op: OnnxOp) -> None:
     element = k.element(result)
     kind = accumulator_type(element)
     logarithm = op.OP_TYPE == "LogSoftmax"
+    # Across the innermost axis rows run side by side, as vectors, with no place for each of them.
+    innermost = k.layout(source).order == (*rows.outer, *rows.axes)
 
     def body(ivs: list[Affine]) -> None:
-        stash = None if logarithm else _stash(k, rows, kind)
+        stash = _stash(k, rows, kind) if innermost and not logarithm else None
 
         def x(taps: Sequence[Affine]) -> Scalar:
             return k.s.cast(k.read(source, rows.at(ivs, taps)), kind)
