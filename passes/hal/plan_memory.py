@@ -23,6 +23,7 @@ from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
+    AnyFloat,
     DenseArrayBase,
     IntegerType,
     MemRefType,
@@ -90,7 +91,8 @@ def element_bytes(element: Attribute) -> int:
     """Bytes of one element in memory."""
     if isinstance(element, IntegerType):
         return max(1, element.width.data // 8)
-    return element.bitwidth // 8  # type: ignore[attr-defined]
+    assert isinstance(element, AnyFloat)
+    return element.bitwidth // 8
 
 
 def byte_size(kind: MemRefType, dims: Sequence[Dim]) -> Dim:
@@ -171,7 +173,17 @@ class _Liveness:
             and only_once
             and source.size == target.size
             and source.last == self.number[op]
+            and self._first_use(_root(op.operands[-1])) == self.number[op]
         )
+
+    def _first_use(self, buffer: SSAValue) -> int:
+        """The first operation that reads or writes a buffer."""
+        found = len(self.number)
+        for use in buffer.uses:
+            op = use.operation
+            is_view = isinstance(op, hal.ViewOp)
+            found = min(found, self._first_use(op.result) if is_view else self.number[op])
+        return found
 
     def _last_use(self, buffer: SSAValue, owner: Operation) -> int:
         last = self.number[owner]
@@ -209,10 +221,15 @@ def _whole(buffer: SSAValue) -> SSAValue:
 
 
 _ORDERS: tuple[Callable[[Interval], tuple], ...] = (
-    lambda i: (-i.size, i.first),  # type: ignore[operator]
-    lambda i: (i.first, -i.size),  # type: ignore[operator]
-    lambda i: (i.first - i.last, -i.size),  # type: ignore[operator]
+    lambda i: (-_number(i.size), i.first),
+    lambda i: (i.first, -_number(i.size)),
+    lambda i: (i.first - i.last, -_number(i.size)),
 )
+
+
+def _number(size: Dim) -> int:
+    assert isinstance(size, int)
+    return size
 
 
 def _place_static(intervals: list[Interval]) -> int:
@@ -231,17 +248,15 @@ def _first_fit(intervals: list[Interval]) -> int:
     placed: list[Interval] = []
     total = 0
     for interval in intervals:
-        assert isinstance(interval.size, int)
-        offset = 0
-        for other in sorted(placed, key=lambda i: i.offset):  # type: ignore[arg-type, return-value]
+        size, offset = _number(interval.size), 0
+        for other in sorted(placed, key=lambda i: _number(i.offset)):
             if interval.overlaps(other):
-                assert isinstance(other.offset, int) and isinstance(other.size, int)
-                if other.offset - offset >= interval.size:
+                if _number(other.offset) - offset >= size:
                     break
-                offset = max(offset, other.offset + other.size)
+                offset = max(offset, _number(other.offset) + _number(other.size))
         interval.offset = offset
         placed.append(interval)
-        total = max(total, offset + interval.size)
+        total = max(total, offset + size)
     return total
 
 
