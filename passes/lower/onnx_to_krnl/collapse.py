@@ -41,7 +41,7 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     others = [op for op in nodes if key_of(op) not in POINTWISE]
     assert body.last_op is not None
     outputs = list(body.last_op.operands)
-    if not nodes or len(others) > 1:
+    if not nodes or len(others) > 1 or not all(map(_is_reduction, others)):
         return {}
     root = others[0] if others else None
     whole = outputs[0] if root is None else root.operands[0]
@@ -70,10 +70,12 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     }
 
 
+def _is_reduction(op: OnnxOp) -> bool:
+    return not op.DOMAIN and op.OP_TYPE.startswith("Reduce")
+
+
 def _reduced(root: OnnxOp, dims: tuple[Dim, ...]) -> _Shape | None:
-    """The shape of a reduction's result; None for another root or axes that only a run knows."""
-    if root.DOMAIN or not root.OP_TYPE.startswith("Reduce"):
-        return None
+    """The shape of a reduction's result; None for axes that only a run knows."""
     axes = known_axes(root, len(dims))
     result = dims_of(root.results[0].type)
     if axes is None or result is None:
