@@ -12,6 +12,7 @@ domain `terrace.sizes` with the same operands, which computes those sizes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -25,13 +26,15 @@ from xdsl.dialects.builtin import (
     StringAttr,
     i64,
 )
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.passes import ModulePass
 
-from dialects.onnx.dims import symbol, symbols_of
+from dialects.onnx.dims import Dim, product, symbol, symbols_of
 from dialects.onnx.ops import Custom, OnnxOp, Symbols
+from dialects.onnx.shape.helpers import normalize_axis
 from dialects.onnx.types import dims_of, is_tensor, tensor_type
 from passes.lower.onnx_to_krnl.result_sizes import SIZES_DOMAIN, has_sizes_rule
+from passes.onnx.editing import replace_value, update_function_type
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class ResultSizes(ModulePass):
         for function in op.ops:
             if isinstance(function, func.FuncOp) and not function.is_declaration:
                 _define(function.body.block, set())
+                update_function_type(function)
 
 
 def _define(block: Block, known: set[str]) -> None:
@@ -58,6 +62,9 @@ def _define(block: Block, known: set[str]) -> None:
         for region in op.regions:
             for inner in region.blocks:
                 _define(inner, set(known))
+        if isinstance(op, OnnxOp) and (op.DOMAIN, op.OP_TYPE) == ("", "Unique"):
+            known |= _split_unique(op, known)
+            continue
         if isinstance(op, OnnxOp) and op.results and not op.DOMAIN:
             _define_sizes(op, known)
         known |= set[str]().union(*map(_symbols, op.results))
@@ -76,20 +83,16 @@ def _define_sizes(op: OnnxOp, known: set[str]) -> None:
         for name in symbols_of(dim) - known:
             if dim == symbol(name):
                 wanted.setdefault(name, axis)
-    made = Custom.create(
-        operands=list(op.operands),
-        result_types=[tensor_type(IntegerType(64), (len(wanted),))],
-        properties={
-            "domain": StringAttr(SIZES_DOMAIN),
-            "op_type": StringAttr(op.OP_TYPE),
-            "since": IntegerAttr(op.SINCE, i64),
-        },
-        attributes={
+    made = _custom(
+        op,
+        op.OP_TYPE,
+        list(op.operands),
+        [tensor_type(IntegerType(64), (len(wanted),))],
+        {
             **op.properties,
             **{k: v for k, v in op.attributes.items() if k == "onnx.parameters"},
             "axes_wanted": DenseArrayBase.from_list(i64, list(wanted.values())),
         },
-        location=op.location,
     )
     names = ArrayAttr([StringAttr(name) for name in wanted])
     symbols = Symbols.create(
@@ -98,3 +101,64 @@ def _define_sizes(op: OnnxOp, known: set[str]) -> None:
     assert op.parent is not None
     op.parent.insert_ops_before([made, symbols], op)
     known |= set(wanted)
+
+
+def _custom(
+    op: OnnxOp,
+    name: str,
+    operands: Sequence[SSAValue],
+    results: Sequence[Attribute],
+    attributes: Mapping[str, Attribute],
+) -> Custom:
+    """An operation of our domain that does a part of ``op``."""
+    return Custom.create(
+        operands=operands,
+        result_types=results,
+        properties={
+            "domain": StringAttr(SIZES_DOMAIN),
+            "op_type": StringAttr(name),
+            "since": IntegerAttr(op.SINCE, i64),
+        },
+        attributes=attributes,
+        location=op.location,
+    )
+
+
+def _split_unique(op: OnnxOp, known: set[str]) -> set[str]:
+    """Writes a Unique as the two operations of `onnx_to_krnl.unique`; gives the new symbols."""
+    source, (y, indices, inverse, counts) = op.operands[0], op.results
+    dims, axis = dims_of(source.type), op.get("axis")
+    assert dims is not None
+    items: Dim = product(dims) if axis is None else dims[axis]
+    defined = {name: int(r is not inverse) for r in op.results for name in _symbols(r) - known}
+    numbers = IntegerType(64)
+    attributes = {"sorted": IntegerAttr(op.get("sorted"), i64)}
+    if axis is not None:
+        attributes["axis"] = IntegerAttr(normalize_axis(axis, len(dims)), i64)
+    groups = _custom(
+        op,
+        "UniqueGroups",
+        [source],
+        [
+            tensor_type(numbers, (len(defined),)),
+            tensor_type(numbers, (items,)),
+            tensor_type(IntegerType(1), (items,)),
+            tensor_type(numbers, (items,)),
+            tensor_type(numbers, (items,)),
+        ],
+        {**attributes, "counts_groups": DenseArrayBase.from_list(i64, list(defined.values()))},
+    )
+    names = ArrayAttr([StringAttr(name) for name in defined])
+    symbols = Symbols.create(
+        operands=[groups.results[0]], properties={"symbols": names}, location=op.location
+    )
+    kinds = [result.type for result in (y, indices, counts)]
+    parts = _custom(op, "UniqueParts", [source, *groups.results[1:]], kinds, attributes)
+    assert op.parent is not None
+    op.parent.insert_ops_before([groups, symbols, parts], op)
+    for old, new in zip((y, indices, counts), parts.results, strict=True):
+        replace_value(old, new)
+    replace_value(inverse, groups.results[1])
+    op.detach()
+    op.erase()
+    return set(defined)

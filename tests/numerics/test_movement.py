@@ -48,7 +48,7 @@ OPERATORS = [
     *["CumSum", "DepthToSpace", "Expand", "EyeLike", "Flatten", "Gather", "GatherElements"],
     *["GatherND", "NonZero", "OneHot", "Pad", "Range", "Reshape", "ReverseSequence", "Scatter"],
     *["ScatterElements", "ScatterND", "Shape", "Size", "Slice", "SpaceToDepth", "Split"],
-    *["Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze"],
+    *["Squeeze", "TensorScatter", "Tile", "Transpose", "Trilu", "Unique", "Unsqueeze"],
 ]
 NODE_CASES = list(node_cases(*OPERATORS))
 
@@ -490,6 +490,60 @@ def test_compressed_parts(axis: int | None) -> None:
     for condition in ([True, False, True], [False], [False, True]):
         got = network.run({"x": x, "c": np.array(condition)})["y"]
         np.testing.assert_array_equal(got, np.compress(condition, x, axis))
+
+
+@cache
+def uniqueness(axis: int | None, ordered: int) -> Network:
+    """A Unique with all its results, of a symbolic matrix."""
+    attributes: dict[str, Any] = {"sorted": ordered} | ({} if axis is None else {"axis": axis})
+    names = ["y", "indices", "inverse", "counts"]
+    node = helper.make_node("Unique", ["x"], names, **attributes)
+    return compile_model(make_model([node], {"x": (F32, ["n", "m"])}, {}, names))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([None, 0, -1]),
+    st.booleans(),
+    st.tuples(st.integers(0, 5), st.integers(1, 5)),
+    st.data(),
+)
+def test_different_items(
+    axis: int | None, ordered: bool, shape: tuple[int, int], data: Any
+) -> None:
+    number = st.sampled_from([0.0, 1.0, -2.0, float("nan"), float("inf")])
+    values = data.draw(st.lists(number, min_size=shape[0] * shape[1], max_size=shape[0] * shape[1]))
+    x = np.array(values, F32).reshape(shape)
+    if axis is not None:
+        x = np.nan_to_num(x)
+    got = uniqueness(axis, int(ordered)).run({"x": x})
+    y, first, inverse, counts = np.unique(x, True, True, True, axis=axis)
+    order = np.arange(len(first)) if ordered else np.argsort(first)
+    np.testing.assert_array_equal(got["y"], np.take(y, order, axis or 0))
+    np.testing.assert_array_equal(got["indices"], first[order])
+    np.testing.assert_array_equal(got["inverse"], np.argsort(order)[inverse.reshape(-1)])
+    np.testing.assert_array_equal(got["counts"], counts[order])
+
+
+def test_what_follows_from_different_items() -> None:
+    nodes = [
+        helper.make_node("Unique", ["x"], ["u"]),
+        helper.make_node("Mul", ["u", "u"], ["squares"]),
+        helper.make_node("ReduceSum", ["squares"], ["y"], keepdims=0),
+    ]
+    model = make_model(nodes, {"x": (I64, ["n"])}, opset=18)
+    for x in (ints(3, 1, 3, -2), ints(5)):
+        assert run_model(model, {"x": x})["y"] == (np.unique(x) ** 2).sum()
+
+
+@pytest.mark.parametrize("mode", ["linear", "circular"])
+def test_rows_of_a_cache(mode: str) -> None:
+    cache_, updates = sample((2, 3, 6, 2)), sample((2, 3, 2, 2), seed=1)
+    arrays = {"c": cache_, "u": updates, "i": ints(4, 5 if mode == "circular" else 0)}
+    dims = {"c": ["n", 3, "m", 2], "u": ["n", 3, "k", 2], "i": ["n"]}
+    check(
+        one_node("TensorScatter", arrays, dims=dims, opset=24, mode=mode), arrays, onnxruntime=False
+    )
 
 
 # Making elements ----------------------------------------------------------------------------------

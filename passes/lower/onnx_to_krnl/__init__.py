@@ -29,6 +29,7 @@ from passes.lower.onnx_to_krnl import (
     selections,
     slices,
     softmax,
+    unique,
 )
 from passes.lower.onnx_to_krnl.lowering import OnnxToKrnl
 from passes.lower.onnx_to_krnl.registry import is_lowered
@@ -60,4 +61,5 @@ __all__ = [
     "selections",
     "slices",
     "softmax",
+    "unique",
 ]

@@ -66,8 +66,8 @@ MAPS: dict[tuple[str, str], MapRule] = {}
 ROOTS: dict[tuple[str, str], RootRule] = {}
 HOST: dict[tuple[str, str], Any] = {}
 
-DECOMPOSED = frozenset({("", "RNN"), ("", "GRU"), ("", "LSTM")})
-"""Operators that `onnx-decompose-rnn` takes apart before anything is lowered."""
+DECOMPOSED = frozenset({("", "RNN"), ("", "GRU"), ("", "LSTM"), ("", "Unique")})
+"""Operators that `onnx-decompose-rnn` and `onnx-result-sizes` take apart before lowering."""
 
 
 def _register(table: dict, names: Sequence[str], rule: Any, domain: str) -> None:

@@ -11,7 +11,7 @@ from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import normalize_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
-from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.kernel import Bound, Kernel
 from passes.lower.onnx_to_krnl.maps import remap
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
@@ -21,7 +21,7 @@ from passes.onnx.bind_parameters import parameter
 i64 = IntegerType(64)
 
 
-def in_order(k: Kernel, extents: Sequence[Dim], body: Callable[[list[Affine]], None]) -> None:
+def in_order(k: Kernel, extents: Sequence[Bound], body: Callable[[list[Affine]], None]) -> None:
     """Loops whose iterations run one after the other: they carry a number that says so."""
 
     def step(ivs: list[Affine], carried: list[Scalar]) -> list[Scalar]:

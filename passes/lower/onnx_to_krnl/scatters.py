@@ -1,4 +1,4 @@
-"""Roots that write at indices that are data: ScatterElements, Scatter, ScatterND.
+"""Roots that write at indices that are data: ScatterElements, Scatter, ScatterND, TensorScatter.
 
 The result starts as a copy of the data. Updates go into it one after the other where two may meet.
 """
@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import normalize_axis
-from passes.lower.index import Affine
+from dialects.onnx.types import is_none
+from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.gathers import index_tuple
 from passes.lower.onnx_to_krnl.kernel import Kernel
@@ -87,3 +88,31 @@ def scatter_nd(k: Kernel, op: OnnxOp) -> None:
         k.nest(dims[len(named) :], body)
 
     in_order(k, rows, row)
+
+
+@root("TensorScatter", epilogue=False)
+def tensor_scatter(k: Kernel, op: OnnxOp) -> None:
+    """Rows of the updates go into a cache, from a place on that each batch entry names."""
+    _copy(k, op)
+    updates, result = op.operands[1], op.results[0]
+    extents, dims = k.dims(updates), k.dims(result)
+    axis = normalize_axis(op.get("axis"), len(dims))
+    indexed = len(op.operands) > 2 and not is_none(op.operands[2])
+
+    def prefix(outer: list[Affine]) -> None:
+        start = index_ops.read_index(k, op.operands[2], outer[:1]) if indexed else affine(0)
+
+        def row(ivs: list[Affine]) -> None:
+            place = start + ivs[0]
+            if op.get("mode") == "circular":
+                place = index_ops.modulo(k, place, index_ops.maximum(k, k.size(dims[axis]), 1))
+            place = index_ops.clamp(k, place, dims[axis])
+
+            def body(inner: list[Affine]) -> None:
+                k.give(result, [*outer, place, *inner], k.read(updates, [*outer, *ivs, *inner]))
+
+            k.nest(extents[axis + 1 :], body)
+
+        in_order(k, [extents[axis]], row)
+
+    k.nest(extents[:axis], prefix)
