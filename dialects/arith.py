@@ -1,7 +1,8 @@
 """The `arith` dialect: xDSL's operations plus those that kernels need and it lacks.
 
 Import every operation from here. `arith.cmpi`, `arith.cmpf` and `arith.select` replace xDSL's,
-which know no vectors of conditions; `arith.remf` and `arith.index_castui` are added.
+which know no vectors of conditions, and the conversions those that know no vectors at all;
+`arith.remf` and `arith.index_castui` are added.
 """
 
 from __future__ import annotations
@@ -26,13 +27,9 @@ from xdsl.dialects.arith import (
     DivSIOp,
     DivUIOp,
     ExtFOp,
-    ExtSIOp,
-    ExtUIOp,
     FastMathFlag,
     FastMathFlagsAttr,
     FloorDivSIOp,
-    FPToSIOp,
-    FPToUIOp,
     IndexCastOp,
     IntegerOverflowAttr,
     IntegerOverflowFlag,
@@ -55,18 +52,17 @@ from xdsl.dialects.arith import (
     ShLIOp,
     ShRSIOp,
     ShRUIOp,
-    SIToFPOp,
     SubfOp,
     SubiOp,
     TruncFOp,
-    TruncIOp,
-    UIToFPOp,
     XOrIOp,
 )
 from xdsl.dialects.builtin import (
     AnyFloatConstr,
+    ContainerType,
     IndexTypeConstr,
     IntegerAttr,
+    IntegerType,
     SignlessIntegerConstraint,
     VectorType,
     i1,
@@ -87,6 +83,7 @@ from xdsl.irdl import (
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import Pure
+from xdsl.utils.exceptions import VerifyException
 
 _INDEX_LIKE = (
     SignlessIntegerConstraint
@@ -272,6 +269,87 @@ class IndexCastUIOp(IRDLOperation):
 
     traits = traits_def(Pure())
     assembly_format = "$input attr-dict `:` type($input) `to` type($result)"
+
+
+class _Conversion(IRDLOperation, ABC):
+    """A conversion of a scalar or of every lane of a vector; xDSL's convert scalars only."""
+
+    input = operand_def()
+    result = result_def()
+
+    traits = traits_def(Pure())
+    assembly_format = "$input attr-dict `:` type($input) `to` type($result)"
+
+    def __init__(self, operand: SSAValue | Operation, target_type: Attribute) -> None:
+        super().__init__(operands=[operand], result_types=[target_type])
+
+
+class _IntegerResize(_Conversion, ABC):
+    """Between integers of different widths."""
+
+    WIDENS: ClassVar[bool] = True
+
+    def verify_(self) -> None:
+        before, after = (_width(value.type) for value in (self.input, self.result))
+        if before == after or (after > before) is not self.WIDENS:
+            raise VerifyException(f"{self.name} cannot go from {before} to {after} bits")
+
+
+def _width(kind: Attribute) -> int:
+    element = kind.get_element_type() if isinstance(kind, ContainerType) else kind
+    if not isinstance(element, IntegerType):
+        raise VerifyException(f"expected an integer or a vector of them, got {kind}")
+    return element.width.data
+
+
+@irdl_op_definition
+class ExtSIOp(_IntegerResize):
+    """To a wider integer, repeating the sign."""
+
+    name = "arith.extsi"
+
+
+@irdl_op_definition
+class ExtUIOp(_IntegerResize):
+    """To a wider integer, with zeros."""
+
+    name = "arith.extui"
+
+
+@irdl_op_definition
+class TruncIOp(_IntegerResize):
+    """To a narrower integer, by its low bits."""
+
+    name = "arith.trunci"
+    WIDENS: ClassVar[bool] = False
+
+
+@irdl_op_definition
+class FPToSIOp(_Conversion):
+    """From a float to a signed integer, towards zero."""
+
+    name = "arith.fptosi"
+
+
+@irdl_op_definition
+class FPToUIOp(_Conversion):
+    """From a float to an unsigned integer, towards zero."""
+
+    name = "arith.fptoui"
+
+
+@irdl_op_definition
+class SIToFPOp(_Conversion):
+    """From a signed integer to a float."""
+
+    name = "arith.sitofp"
+
+
+@irdl_op_definition
+class UIToFPOp(_Conversion):
+    """From an unsigned integer to a float."""
+
+    name = "arith.uitofp"
 
 
 Arith = Dialect(
