@@ -16,7 +16,10 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     IntegerType,
     VectorType,
+    bf16,
+    f32,
     i1,
+    i16,
     i32,
     i64,
 )
@@ -36,6 +39,9 @@ from passes.lower.affine_to_llvm.index import INT64, Index
 from passes.lower.affine_to_llvm.types import element_type, llvm_type, with_lanes_of
 
 _FALSE = IntegerAttr(0, i1)
+
+_UNORDERED = 14
+"""`fcmp`'s predicate that holds when an operand is NaN."""
 
 _WRAPPING: dict[type[Operation], type[Operation]] = {
     arith.AddiOp: llvm.AddOp,
@@ -84,8 +90,6 @@ _FLOAT: dict[type[Operation], type[Operation]] = {
 }
 
 _CASTS: dict[type[Operation], type[Operation]] = {
-    arith.ExtFOp: llvm.FPExtOp,
-    arith.TruncFOp: llvm.FPTruncOp,
     arith.ExtSIOp: llvm.SExtOp,
     arith.ExtUIOp: llvm.ZExtOp,
     arith.TruncIOp: llvm.TruncOp,
@@ -157,7 +161,16 @@ def lower_integer(low: FunctionLowering, op: Operation) -> None:
 
 @rule(*_FLOAT)
 def lower_float(low: FunctionLowering, op: Operation) -> None:
-    _lower(low, op, fast_math(op.properties.get("fastmath")))
+    """The instruction; bfloat16 is computed in float32 and rounded."""
+    properties = fast_math(op.properties.get("fastmath"))
+    kind = llvm_type(op.results[0].type)
+    if element_type(kind) != bf16:
+        _lower(low, op, properties)
+        return
+    wide = with_lanes_of(f32, kind)
+    operands = [_extend(low.builder, value, wide) for value in low.operands(op)]
+    result = low.builder.value(_TARGETS[op.name], operands, wide, properties)
+    low.values[op.results[0]] = _truncate(low.builder, result, kind)
 
 
 @rule(*_CASTS)
@@ -165,6 +178,57 @@ def lower_cast(low: FunctionLowering, op: Operation) -> None:
     result = op.results[0]
     target, kind = _TARGETS[op.name], llvm_type(result.type)
     low.values[result] = low.builder.value(target, low.operands(op), kind)
+
+
+@rule(arith.ExtFOp)
+def lower_extf(low: FunctionLowering, op: arith.ExtFOp) -> None:
+    (value,) = low.operands(op)
+    low.values[op.result] = _extend(low.builder, value, llvm_type(op.result.type))
+
+
+def _extend(builder: Builder, value: SSAValue, kind: Attribute) -> SSAValue:
+    """LLVM's fpext; from bfloat16 by the bits, so that LLVM keeps computing in float32.
+
+    It moves functions like floor before an fpext, and lacks the instructions to do them there.
+    """
+    if element_type(value.type) != bf16:
+        return builder.value(llvm.FPExtOp, (value,), kind)
+    words, single = with_lanes_of(i32, kind), with_lanes_of(f32, kind)
+    bits = builder.value(llvm.BitcastOp, (value,), with_lanes_of(i16, kind))
+    wide = builder.value(llvm.ZExtOp, (bits,), words)
+    high = builder.value(llvm.ShlOp, (wide, builder.integer(16, words)), words, NO_OVERFLOW_FLAGS)
+    result = builder.value(llvm.BitcastOp, (high,), single)
+    return result if single == kind else builder.value(llvm.FPExtOp, (result,), kind)
+
+
+@rule(arith.TruncFOp)
+def lower_truncf(low: FunctionLowering, op: arith.TruncFOp) -> None:
+    (value,) = low.operands(op)
+    low.values[op.result] = _truncate(low.builder, value, llvm_type(op.result.type))
+
+
+def _truncate(builder: Builder, value: SSAValue, kind: Attribute) -> SSAValue:
+    """LLVM's fptrunc; to bfloat16 by the bits, as most machines lack the instruction.
+
+    LLVM would call a function that not every compiler's runtime library has. Half of the last
+    place is added (less when the kept part is even) and the rest cut off; NaNs are made quiet.
+    """
+    if element_type(kind) != bf16 or element_type(value.type) != f32:
+        return builder.value(llvm.FPTruncOp, (value,), kind)
+    words, halves = with_lanes_of(i32, kind), with_lanes_of(i16, kind)
+    bools = with_lanes_of(i1, kind)
+    bits = builder.value(llvm.BitcastOp, (value,), words)
+    kept = builder.value(llvm.LShrOp, (bits, builder.integer(16, words)), words)
+    odd = builder.value(llvm.AndOp, (kept, builder.integer(1, words)), words)
+    half = builder.value(llvm.AddOp, (odd, builder.integer(0x7FFF, words)), words)
+    raised = builder.value(llvm.AddOp, (bits, half), words)
+    rounded = builder.value(llvm.LShrOp, (raised, builder.integer(16, words)), words)
+    quiet = builder.value(llvm.OrOp, (kept, builder.integer(0x40, words)), words)
+    unordered = {"predicate": IntegerAttr(_UNORDERED, i64), **FAST_NONE}
+    is_nan = builder.value(llvm.FCmpOp, (value, value), bools, unordered)
+    chosen = builder.value(llvm.SelectOp, (is_nan, quiet, rounded), words, FAST_NONE)
+    short = builder.value(llvm.TruncOp, (chosen,), halves)
+    return builder.value(llvm.BitcastOp, (short,), kind)
 
 
 @rule(arith.ConstantOp)
@@ -215,6 +279,9 @@ def lower_cmpi(low: FunctionLowering, op: arith.CmpiOp) -> None:
 @rule(arith.CmpfOp)
 def lower_cmpf(low: FunctionLowering, op: arith.CmpfOp) -> None:
     lhs, rhs = low.operands(op)
+    if element_type(lhs.type) == bf16:
+        wide = with_lanes_of(f32, lhs.type)
+        lhs, rhs = _extend(low.builder, lhs, wide), _extend(low.builder, rhs, wide)
     kind = with_lanes_of(i1, lhs.type)
     properties = {"predicate": op.predicate, **fast_math(op.properties.get("fastmath"))}
     low.values[op.result] = low.builder.value(llvm.FCmpOp, (lhs, rhs), kind, properties)
@@ -222,10 +289,17 @@ def lower_cmpf(low: FunctionLowering, op: arith.CmpfOp) -> None:
 
 @rule(arith.SelectOp)
 def lower_select(low: FunctionLowering, op: arith.SelectOp) -> None:
+    """The instruction; bfloat16 is chosen by its bits, which LLVM would convert otherwise."""
+    builder = low.builder
     condition, lhs, rhs = low.operands(op)
-    low.values[op.result] = low.builder.value(
-        llvm.SelectOp, (condition, lhs, rhs), lhs.type, FAST_NONE
-    )
+    kind = lhs.type
+    if element_type(kind) != bf16:
+        low.values[op.result] = builder.value(llvm.SelectOp, (condition, lhs, rhs), kind, FAST_NONE)
+        return
+    bits = with_lanes_of(i16, kind)
+    values = [builder.value(llvm.BitcastOp, (value,), bits) for value in (lhs, rhs)]
+    chosen = builder.value(llvm.SelectOp, (condition, *values), bits, FAST_NONE)
+    low.values[op.result] = builder.value(llvm.BitcastOp, (chosen,), kind)
 
 
 @rule(arith.FloorDivSIOp, arith.CeilDivSIOp)
