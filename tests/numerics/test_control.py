@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numerics.harness import check, node_cases, run_case
+from numerics.harness import check, compile_model, node_cases, run_case
 from onnx import numpy_helper, parser
 
 UNSUPPORTED = ("seq", "opt")
@@ -225,6 +225,31 @@ def test_loop_in_a_loop_and_if_in_a_loop() -> None:
         >""",
     )
     check(made, *({"n": np.array(n), "x": floats(3)} for n in (1, 4)), reference=False)
+
+
+def test_results_that_nobody_names() -> None:
+    made = model(
+        "(bool c, int64 n, float[3] x) => (y, z)",
+        """
+        , y = If (c) <
+          then_branch = t () => (a, b) { a = Neg(x)  b = Exp(x) },
+          else_branch = e () => (a, b) { a = Exp(x)  b = Neg(x) }
+        >
+        , z, = Loop (n, c, x, x) <
+          body = l (int64 i, bool g, float[3] d, float[3] e)
+                 => (bool o, float[3] p, float[3] q, float[3] r) {
+            o = Identity(g)  p = Add(d, e)  q = Mul(d, e)  r = Neg(d) }
+        >""",
+    )
+    # onnxruntime wants every result of a Loop named, onnx.reference at least one iteration.
+    network, x = compile_model(made), floats(3)
+    for condition, n in ((True, 3), (False, 3), (True, 0)):
+        got = network.run({"c": np.array(condition), "n": np.array(n), "x": x})
+        total, product = x, x
+        for _ in range(n if condition else 0):
+            total, product = total + product, total * product
+        np.testing.assert_allclose(got["y"], np.exp(x) if condition else -x, rtol=1e-6)
+        np.testing.assert_allclose(got["z"], product, rtol=1e-6)
 
 
 # Scan -------------------------------------------------------------------------------------------

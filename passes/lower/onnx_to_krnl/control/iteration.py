@@ -13,6 +13,7 @@ from dialects.hal import size_strings
 from dialects.onnx.dims import Dim, minimum, product, symbol, symbols_of
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import OnnxOp
+from dialects.onnx.types import is_none
 from passes.hal.plan_memory import element_bytes
 from passes.lower.onnx_to_krnl.control.places import Control, equal_check, plain, sizes
 from passes.lower.onnx_to_krnl.program import Place, ProgramBuilder
@@ -76,7 +77,7 @@ class Iteration(Control):
         b = self.b
         kind, dims = b.memref_type(argument)
         if not self.unknown(argument):
-            own = result is None or self.unknown(result)
+            own = result is None or is_none(result) or self.unknown(result)
             buffer = self.buffer_of(kind, dims) if own else b.alloc(result)  # type: ignore[arg-type]
             b.bind(argument, self.as_type(buffer, kind, dims))
             b.add(hal.CopyOp(initial[0], buffer))
@@ -93,6 +94,8 @@ class Iteration(Control):
 
     def stack(self, value: SSAValue, result: SSAValue, backwards: bool = False) -> None:
         """Sets up a value of which every iteration gives a slice."""
+        if is_none(result):
+            return
         if not self.unknown(result):
             buffer = self.b.buffers[result] if result in self.b.buffers else self.b.alloc(result)
             self.stacked.append(Stacked(value, result, buffer, False, backwards))
@@ -230,7 +233,7 @@ class Iteration(Control):
         """Makes the carried values' and the stacks' buffers the results."""
         b = self.b
         for result, carried in zip(results, self.carried, strict=False):
-            if result not in b.buffers:
+            if result not in b.buffers and not is_none(result):
                 self.finish_result(result, carried.buffer, sizes(carried.argument))
         if any(entry.grows for entry in self.stacked):
             count = symbol(self.fresh("count"))

@@ -33,7 +33,8 @@ def loop(b: ProgramBuilder, op: OnnxOp) -> None:
         arguments, given, initial, op.results, strict=False
     ):
         control.carry(argument, following, (b.buffer(value), sizes(value)), result)
-    for value, result in zip(given[len(initial) :], op.results[len(initial) :], strict=True):
+    # A node may leave its last outputs out.
+    for value, result in zip(given[len(initial) :], op.results[len(initial) :], strict=False):
         control.stack(value, result)
     condition = loop_condition(control, start, goes_on, kept)
     with b.region() as region:

@@ -56,7 +56,7 @@ def scan_sequence(
     ):
         control.carry(argument, following, start, result)
     for value, result, backwards in zip(
-        given[count:], op.results[count:], outputs_backwards, strict=True
+        given[count:], op.results[count:], outputs_backwards, strict=False
     ):
         control.stack(value, result, backwards)
     with b.region() as region:
