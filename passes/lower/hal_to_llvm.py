@@ -112,10 +112,11 @@ class _Sizes:
             return self._symbol(atom.name)
         lhs, rhs = self.size(atom.lhs), self.size(atom.rhs)
         match atom.kind:
-            case "//":
-                return self.b.floordiv(lhs, rhs)
-            case "%":
-                return self.b.mod(lhs, rhs)
+            case "//" | "%":
+                # A size of 0 must not trap; what it was meant to be is found wrong by a check.
+                divisor = rhs if isinstance(rhs, int) else self.b.maximum(rhs, 1)
+                divide = self.b.floordiv if atom.kind == "//" else self.b.mod
+                return divide(lhs, divisor)
             case "max":
                 return self.b.maximum(lhs, rhs)
             case _:

@@ -210,8 +210,12 @@ def reshape_target(
     left, right = _cancel(dims, [size for size in result if size != -1])
     if free:
         result[free[0]] = _quotient(left, right, dims, target, assume)
-    elif is_equal(product(left), product(right)) is False:
+        return result
+    equal = is_equal(product(left), product(right))
+    if equal is False:
         raise ShapeError(f"{shape_text(dims)} cannot be reshaped to {shape_text(target)}")
+    if equal is None and assume is not None:
+        assume(product(left), product(right))
     return result
 
 
@@ -243,10 +247,11 @@ def _quotient(
         raise ShapeError(f"{shape_text(dims)} cannot be reshaped to {shape_text(target)}")
     unrounded, denominator = without_rounding(total)
     exact = exact_quotient(unrounded, known * denominator)
-    if exact is None or assume is None:
+    if assume is None:
         return floordiv(total, known)
-    assume(total, known * exact)
-    return exact
+    rest = floordiv(total, known) if exact is None else exact
+    assume(total, known * rest)
+    return rest
 
 
 def clamp(value: Dim, low: Dim, high: Dim) -> Dim:

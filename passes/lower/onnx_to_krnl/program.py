@@ -271,6 +271,8 @@ class ProgramBuilder:
         for op in body.ops:
             if isinstance(op, Const | NoValue | func.ReturnOp | ops.Yield):
                 continue
+            # No kernel may run on sizes that do not fit each other.
+            later = self.assume(op)
             if isinstance(op, ops.Dispatch):
                 self._dispatch(op)
             elif isinstance(op, ops.Symbols):
@@ -287,7 +289,8 @@ class ProgramBuilder:
                 raise UnsupportedError(
                     "this operator has no lowering", place_of(op.location, "krnl")
                 )
-            self.assume(op)
+            for check in later:
+                self.add(check)
 
     def _dispatch(self, op: ops.Dispatch) -> None:
         reads = [self.buffer(v) for v in op.inputs if is_tensor(v.type)]
@@ -334,13 +337,22 @@ class ProgramBuilder:
         self.add(made)
         self.known |= set(names)
 
-    def assume(self, op: Operation) -> None:
-        """Checks of sizes that must agree, where shape inference could not prove it."""
+    def assume(self, op: Operation) -> list[hal.CheckOp]:
+        """Checks of sizes that must agree, where shape inference could not prove it.
+
+        Gives the checks of sizes that the operation itself defines.
+        """
+        later: list[hal.CheckOp] = []
         for key, broadcast in (("onnx.assume", False), ("onnx.assume_broadcast", True)):
             pairs = op.attributes.get(key)
             for pair in pairs if isinstance(pairs, ArrayAttr) else ():
                 assert isinstance(pair, ArrayAttr)
-                self.add(_check(pair, broadcast, op))
+                check = _check(pair, broadcast, op)
+                if all(symbols_of(dim) <= self.known for dim in hal.sizes_of(pair)):
+                    self.add(check)
+                else:
+                    later.append(check)
+        return later
 
     @contextmanager
     def region(self) -> Iterator[Region]:
