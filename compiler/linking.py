@@ -32,6 +32,7 @@ from dialects.onnx.constants import array_of, pool_of
 from dialects.onnx.dims import symbols_of
 from dialects.onnx.locations import node_of
 from dialects.onnx.types import dtype_of
+from runtime.dtypes import BYTE_NAMES
 from runtime.errors import InternalError, Place
 from runtime.program import Program
 
@@ -95,7 +96,10 @@ def _constants(module: ModuleOp, ctx: Context) -> dict[str, np.ndarray]:
     for number, value in enumerate(values):
         assert isinstance(value, DenseResourceAttr | DenseIntOrFPElementsAttr)
         name = value.resource_handle.data if isinstance(value, DenseResourceAttr) else "c"
-        found[f"{number}_{name}"] = array_of(value, value.type, pool)
+        array = array_of(value, value.type, pool)
+        if array.dtype.name in BYTE_NAMES:
+            array = array.view(np.uint8)
+        found[f"{number}_{name}"] = array
     return found
 
 

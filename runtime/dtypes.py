@@ -1,7 +1,8 @@
 """Element types: the names that manifests use, numpy's dtypes and safetensors' codes.
 
 The name of a type is numpy's (``float32``, ``bool``, ``bfloat16``, ``float8_e4m3fn``). numpy itself
-lacks bfloat16 and the 8-bit floats: for those, and only when one is met, ``ml_dtypes`` is imported.
+lacks bfloat16 and what has 8 bits or less: for those, and only when one is met, ``ml_dtypes`` is
+imported.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ SAFETENSORS_CODES = {
 }
 """dtype name -> code in a safetensors header."""
 
+BYTE_NAMES = frozenset({"int4", "uint4", "int2", "uint2", "float4_e2m1fn"})
+"""Types of less than a byte that arguments and results may have, one element in a byte."""
+
 NAMES_OF_CODES = {code: name for name, code in SAFETENSORS_CODES.items()}
 
 NUMPY_NAMES = frozenset(
@@ -52,7 +56,7 @@ def numpy_dtype(name: str) -> np.dtype:
     """
     if name in NUMPY_NAMES:
         return np.dtype(name)
-    if name not in SAFETENSORS_CODES:
+    if name not in SAFETENSORS_CODES and name not in BYTE_NAMES:
         raise UnsupportedError(f"element type '{name}' is not supported by the runtime")
     try:
         ml_dtypes = importlib.import_module("ml_dtypes")

@@ -175,12 +175,13 @@ class Kernel:
         lhs, rhs = self.size(atom.lhs), self.size(atom.rhs)
         if not rhs.terms and rhs.constant > 0 and atom.kind in ("//", "%"):
             return lhs // rhs.constant if atom.kind == "//" else lhs % rhs.constant
-        kinds = {
-            "//": arith.FloorDivSIOp,
-            "%": arith.RemSIOp,
-            "max": arith.MaxSIOp,
-            "min": arith.MinSIOp,
-        }
+        kinds = {"//": arith.FloorDivSIOp, "max": arith.MaxSIOp, "min": arith.MinSIOp}
+        if atom.kind in ("//", "%"):
+            # A size of 0 must not trap.
+            rhs = self._at_top(arith.MaxSIOp, rhs, affine(1))
+        if atom.kind == "%":
+            quotient = self._at_top(arith.FloorDivSIOp, lhs, rhs)
+            return lhs - self._product_at_top(quotient, rhs)
         return self._at_top(kinds[atom.kind], lhs, rhs)
 
     def _product_at_top(self, lhs: Affine, rhs: Affine) -> Affine:
@@ -406,15 +407,17 @@ class Kernel:
         if element == i1:
             byte = Scalar(value, storage_type(element))
             return self.s.compare("ne", byte, self.s.like(0, byte))
+        kind = register_type(element)
+        if kind != value.type:
+            value = self.add(arith.TruncIOp.create(operands=[value], result_types=[kind]))
         return Scalar(value, element)
 
     def store(self, scalar: Scalar, buffer: SSAValue, entries: Sequence[Affine]) -> None:
         """Writes an element of a buffer."""
-        value = scalar.value
-        if scalar.is_bool:
-            value = self.add(
-                arith.ExtUIOp.create(operands=[value], result_types=[storage_type(i1)])
-            )
+        value, kind = scalar.value, storage_type(scalar.element)
+        if kind != value.type:
+            widening = arith.ExtUIOp if scalar.is_unsigned else arith.ExtSIOp
+            value = self.add(widening.create(operands=[value], result_types=[kind]))
         map, operands = to_map(list(entries))
         self.add_terminator(krnl.StoreOp(value, buffer, operands, map))
 

@@ -216,7 +216,8 @@ def where(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 @pointwise("Cast")
 def cast(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     """Conversion to the result's element type."""
-    return s.cast(given(operands[0]), element_type_of(op.results[0].type))
+    saturate, rounding = op.get("saturate") != 0, op.get("round_mode") or "up"
+    return s.cast(given(operands[0]), element_type_of(op.results[0].type), saturate, rounding)
 
 
 @pointwise("BitCast")

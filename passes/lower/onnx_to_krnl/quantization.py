@@ -25,9 +25,14 @@ def quantize_linear(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     assert x is not None and scale is not None
     code = op.get("precision")
     kind = accumulator_type(element_of_code(code) if code else scale.element)
-    value = s.unary(math.RoundEvenOp, s.div(s.cast(x, kind), s.cast(scale, kind)))
+    element = element_type_of(op.results[0].type)
+    value = s.div(s.cast(x, kind), s.cast(scale, kind))
+    if not isinstance(element, IntegerType):
+        value = value if zero is None else s.add(value, s.cast(zero, kind))
+        return s.cast(value, element, op.get("saturate") != 0)
+    value = s.unary(math.RoundEvenOp, value)
     value = value if zero is None else s.add(value, s.cast(zero, kind))
-    return saturated(s, value, element_type_of(op.results[0].type))
+    return saturated(s, value, element)
 
 
 @pointwise("DequantizeLinear")
@@ -37,8 +42,9 @@ def dequantize_linear(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     assert x is not None and scale is not None
     element = element_type_of(op.results[0].type)
     kind = accumulator_type(element)
-    if zero is not None and isinstance(x.element, IntegerType):
-        x = s.sub(s.cast(x, i32), s.cast(zero, i32))
+    if zero is not None:
+        wide = i32 if isinstance(x.element, IntegerType) else kind
+        x = s.sub(s.cast(x, wide), s.cast(zero, wide))
     product = s.mul(s.cast(x, kind), s.cast(scale, kind))
     return s.cast(product, element)
 

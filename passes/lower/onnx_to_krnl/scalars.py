@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+import ml_dtypes
 import numpy as np
 from xdsl.dialects import math
 from xdsl.dialects.builtin import (
@@ -21,11 +22,13 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     IntegerType,
     Signedness,
+    bf16,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from dialects import arith
 from dialects.onnx.types import dtype_of, f32
+from passes.lower.onnx_to_krnl.minifloats import bits_of, decode, encode, is_minifloat
 
 i1 = IntegerType(1)
 index = IndexType()
@@ -56,8 +59,8 @@ class Scalar:
 
     @property
     def is_float(self) -> bool:
-        """Whether it is a floating-point number."""
-        return isinstance(self.element, AnyFloat)
+        """Whether it is a floating-point number that machines compute with."""
+        return isinstance(self.element, AnyFloat) and not is_minifloat(self.element)
 
     @property
     def is_unsigned(self) -> bool:
@@ -75,14 +78,17 @@ class Scalar:
 
 @cache
 def register_type(element: Attribute) -> Attribute:
-    """The type a scalar has in a body: signless."""
+    """The type a scalar has in a body: signless; the smallest floats are their bits."""
+    if is_minifloat(element):
+        return IntegerType(8)
     return IntegerType(element.width.data) if isinstance(element, IntegerType) else element
 
 
 @cache
 def storage_type(element: Attribute) -> Attribute:
-    """The type an element has in memory: signless, booleans as bytes."""
-    return IntegerType(8) if element == i1 else register_type(element)
+    """The type an element has in memory: signless, booleans and shorter integers as bytes."""
+    kind = register_type(element)
+    return IntegerType(8) if isinstance(kind, IntegerType) and kind.width.data < 8 else kind
 
 
 @cache
@@ -114,6 +120,8 @@ class Scalars:
     def const(self, value: float | int | bool, element: Attribute) -> Scalar:
         """A constant of an element type."""
         kind = register_type(element)
+        if is_minifloat(element):
+            return Scalar(self.const(bits_of(float(value), element), kind).value, element)
         if isinstance(element, AnyFloat):
             attribute: Attribute = _float_constant(float(value), element)
         else:
@@ -133,13 +141,17 @@ class Scalars:
         """The identity of max: -inf, or the smallest integer."""
         if isinstance(element, AnyFloat):
             return self.const(-np.inf, element)
-        return self.const(0 if element == i1 else int(np.iinfo(dtype_of(element)).min), element)
+        return self.const(
+            0 if element == i1 else int(ml_dtypes.iinfo(dtype_of(element)).min), element
+        )
 
     def highest(self, element: Attribute) -> Scalar:
         """The identity of min: +inf, or the largest integer."""
         if isinstance(element, AnyFloat):
             return self.const(np.inf, element)
-        return self.const(1 if element == i1 else int(np.iinfo(dtype_of(element)).max), element)
+        return self.const(
+            1 if element == i1 else int(ml_dtypes.iinfo(dtype_of(element)).max), element
+        )
 
     # Arithmetic -----------------------------------------------------------------------------
 
@@ -344,15 +356,24 @@ class Scalars:
 
     # Conversion -----------------------------------------------------------------------------
 
-    def cast(self, x: Scalar, element: Attribute) -> Scalar:
-        """ONNX's Cast between numbers and booleans, saturating nothing (see the spec's table)."""
+    def cast(
+        self, x: Scalar, element: Attribute, saturate: bool = True, rounding: str = "up"
+    ) -> Scalar:
+        """ONNX's Cast between numbers and booleans; only floats of 8 bits saturate."""
         if x.element == element:
             return x
+        if is_minifloat(x.element):
+            return self.cast(decode(self, x), element, saturate, rounding)
+        if is_minifloat(element):
+            return encode(self, self.cast(x, f32), element, saturate, rounding)
         if element == i1:
             return self.compare("ne", x, self.like(0, x))
         target = register_type(element)
         if x.is_float:
             return Scalar(self._from_float(x, element, target), element)
+        if element == bf16:
+            # No machine converts integers to bfloat16.
+            return self.cast(self.cast(x, f32), element)
         if isinstance(element, AnyFloat):
             op = arith.UIToFPOp if x.is_unsigned else arith.SIToFPOp
             return Scalar(self._op(op, target, x.value), element)
