@@ -48,7 +48,8 @@ STAGES = (
             "onnx-decompose-rnn",
             "onnx-normalize-scan",
             "onnx-check-operators",
-            f"onnx-assign-layouts{{vector-bits={target.vector_bits}}}",
+            f"onnx-assign-layouts{{vector-bits={target.vector_bits}"
+            f" registers={target.vector_registers}}}",
             "onnx-form-dispatches",
             "lower-krnl",
             f"krnl-schedule{{vector-bits={target.vector_bits}"

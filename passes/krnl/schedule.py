@@ -33,6 +33,7 @@ from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstan
 from xdsl.passes import ModulePass
 
 from dialects import krnl
+from passes.krnl.tiles import panel_width, tile_rows
 
 TRANSPOSED_TILE = 32
 """Side of the squares in which a transposition goes."""
@@ -101,21 +102,14 @@ class ScheduleKrnl(ModulePass):
         extents = [_static(bounds) for bounds in nest.extents]
         if not _is_vectorizable(nest, column, any_store=extents[column] is not None):
             return
-        width = _panel(nest, column) or _column_width(extents[column], lanes)
+        width = _panel(nest, column) or panel_width(
+            extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
+        )
         vectors = max(1, width // lanes)
-        rows = self.rows(extents[row], vectors)
+        rows = tile_rows(extents[row], vectors, self.registers)
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
         writer.tensorize(row, column, lanes)
-
-    def rows(self, extent: int | None, vectors: int) -> int:
-        """Rows of a tile, so that accumulators and one vector of each operand fit the registers."""
-        most = max(1, (self.registers - 2 - vectors) // vectors)
-        most = min(most, 14)
-        if extent is None:
-            return most
-        tiles = -(-extent // most)
-        return max(1, -(-extent // max(1, tiles)))
 
     def parallelize(self, nest: krnl.IterateOp, writer: _Writer) -> None:
         """Shares out the outermost loops when there is enough work."""
@@ -268,13 +262,6 @@ def _panel(nest: krnl.IterateOp, axis: int) -> int | None:
 def _is_packed(op: krnl.LoadOp) -> bool:
     """Whether a load reads the only panel of a packed operand: its number is simply 0."""
     return op.map.data.results[0] == AffineConstantExpr(0)
-
-
-def _column_width(extent: int | None, lanes: int) -> int:
-    """Columns of a tile over an operand that is not packed."""
-    if extent is None:
-        return lanes * 4
-    return lanes * min(4, max(1, -(-extent // lanes)))
 
 
 def _is_vectorizable(

@@ -144,7 +144,8 @@ class Affine:
         low, high = rest.range
         if low is not None and high is not None and low >= 0 and high < divisor:
             return rest
-        return Affine(((Division(rest, divisor, True), 1),))
+        large, small = _without_small(rest, divisor)
+        return small + Affine(((Division(large, divisor, True), 1),))
 
     def substitute(self, values: Mapping[Atom, Index]) -> Affine:
         """The expression with atoms replaced, simplified again."""
@@ -182,7 +183,31 @@ class Affine:
         return found
 
 
+def _without_small(expression: Affine, divisor: int) -> tuple[Affine, Affine]:
+    """(large, small): large is a multiple of a factor g of ``divisor``, and 0 <= small < g.
+
+    So dividing ``large`` gives the same quotient, and the small part (the lanes of a vector) stays
+    outside of the remainder.
+    """
+
+    def weight(term: tuple[Atom, int]) -> int:
+        return abs(term[1]) * term[0].multiple
+
+    heaviest = sorted(expression.terms, key=weight, reverse=True)
+    for count in range(len(heaviest), 0, -1):
+        common = gcd(divisor, *map(weight, heaviest[:count]))
+        chosen = set(heaviest[:count])
+        rest = expression.constant % common
+        small = Affine(tuple(term for term in expression.terms if term not in chosen), rest)
+        low, high = small.range
+        if low is not None and high is not None and low >= 0 and high < common:
+            terms = tuple(term for term in expression.terms if term in chosen)
+            return Affine(terms, expression.constant - rest), small
+    return expression, Affine(())
+
+
 def _divided(expression: Affine, divisor: int) -> Affine:
+    expression, _ = _without_small(expression, divisor)
     common = gcd(divisor, *(c for _, c in expression.terms))
     if common > 1 and expression.terms:
         # floor((g*a + k) / (g*d)) = floor((a + floor(k/g)) / d)

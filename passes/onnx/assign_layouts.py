@@ -37,6 +37,7 @@ from dialects.onnx.types import (
     none_type,
     tensor_type,
 )
+from passes.krnl.tiles import panel_width
 from runtime.errors import UnsupportedError
 
 FOLLOWS = frozenset(
@@ -136,37 +137,30 @@ def channels_last(rank: int) -> tuple[int, ...]:
     return (0, *range(2, rank), 1)
 
 
-def panel_width(columns: Dim, lanes: int, vectors: int = 4) -> int:
-    """Columns of a panel: at most ``vectors`` vectors, no wider than the matrix needs."""
-    if not isinstance(columns, int):
-        return lanes * vectors
-    needed = -(-columns // lanes)
-    if needed <= vectors:
-        return lanes * needed
-    # The widest of the good widths that leaves the fewest padded columns.
-    return lanes * min((4, 3, 2), key=lambda v: (-(-needed // v) * v, -v))
-
-
 @dataclass(frozen=True)
 class AssignLayouts(ModulePass):
-    """Chooses buffer layouts; ``vector_bits`` is the target's vector width."""
+    """Chooses buffer layouts.
+
+    ``vector_bits`` and ``registers`` describe the target's vector unit.
+    """
 
     name = "onnx-assign-layouts"
 
     vector_bits: int = 512
+    registers: int = 32
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrites every function of the module in place."""
         for function in op.ops:
             if isinstance(function, func.FuncOp) and not function.is_declaration:
-                _Layouts(self.vector_bits, pool_of(ctx)).block(function.body.block)
+                _Layouts(self, pool_of(ctx)).block(function.body.block)
 
 
 class _Layouts:
     """One walk over a function, nested regions included."""
 
-    def __init__(self, vector_bits: int, pool: ConstantPool) -> None:
-        self.vector_bits = vector_bits
+    def __init__(self, target: AssignLayouts, pool: ConstantPool) -> None:
+        self.target = target
         self.pool = pool
         self.converted: dict[tuple[SSAValue, Attribute], SSAValue] = {}
 
@@ -298,24 +292,30 @@ class _Layouts:
             row, column = column, row
         if isinstance(value.owner, Const):
             order = (*range(rank - 2), column, row, column)
-            self.convert(op, 1, order, self.panel(value, dims[column]))
+            results = dims_of(op.results[0].type)
+            lhs = dims_of(op.operands[0].type)
+            rows = 1 if lhs is None or len(lhs) == 1 or results is None else results[-2]
+            self.convert(op, 1, order, self.panel(value, dims[column], rows))
         else:
             # Packing would cost a pass over the data: rows of neighbouring columns are enough.
             self.convert(op, 1, (*range(rank - 2), row, column))
 
     def recurrence(self, op: OnnxOp) -> None:
         """Packs recurrent weights [directions, gate units, hidden] in panels of gate units."""
+        gates = dims_of(op.operands[0].type)
+        batch = gates[0 if op.get("layout") else 1] if gates else 0
         for number in (1, 2):
             value = op.operands[number]
             dims = dims_of(value.type)
             if dims is not None:
-                self.convert(op, number, (0, 1, 2, 1), self.panel(value, dims[1]))
+                self.convert(op, number, (0, 1, 2, 1), self.panel(value, dims[1], batch))
 
-    def panel(self, value: SSAValue, columns: Dim) -> int:
+    def panel(self, value: SSAValue, columns: Dim, rows: Dim = 0) -> int:
         """Width of the panels for an element type."""
         element = element_type_of(value.type)
         width = getattr(element, "bitwidth", 32)
-        return panel_width(columns, max(1, self.vector_bits // max(width, 32)))
+        lanes = max(1, self.target.vector_bits // max(width, 32))
+        return panel_width(columns, lanes, self.target.registers, rows)
 
     def convolution(self, op: OnnxOp) -> None:
         """Channels-last data and result, packed weights, padding made explicit."""

@@ -2,7 +2,8 @@
 
 Axes that are neighbours in memory and that every operand treats alike (all of it, or broadcast)
 become one, so that the innermost loop is long and the vectorizer sees no short rows. The same goes
-for the axes of a reduction: those that it takes away, and those that it keeps.
+for the axes of a reduction: those that it takes away, and those that it keeps. A product with one
+matrix, which a convolution with a kernel of size 1 is too, has all rows of all batches as one axis.
 """
 
 from __future__ import annotations
@@ -31,25 +32,30 @@ class _Shape:
 
 
 def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
-    """Sizes of the values of a pointwise dispatch, or one around a reduction, after joining.
+    """Sizes of the values of a pointwise dispatch, or one around a root, after joining.
 
-    Results of a reduction keep the axes that it takes away, with size 1. Empty where nothing may be
-    joined.
+    Results of a reduction keep the axes that it takes away, with size 1. What a product multiplies
+    with is left out. Empty where nothing may be joined.
     """
     body = dispatch.body.block
     nodes = [op for op in body.ops if isinstance(op, OnnxOp)]
     others = [op for op in nodes if key_of(op) not in POINTWISE]
     assert body.last_op is not None
     outputs = list(body.last_op.operands)
-    if not nodes or len(others) > 1 or not all(map(_is_reduction, others)):
+    if not nodes or len(others) > 1:
         return {}
     root = others[0] if others else None
+    has_rows = root is not None and _is_product(root)
+    if root is not None and not has_rows and not _is_reduction(root):
+        return {}
     whole = outputs[0] if root is None else root.operands[0]
     dims = dims_of(whole.type)
     if dims is None:
         return {}
     front = _Shape(dims, tuple(range(len(dims))))
-    result = front if root is None else _reduced(root, dims)
+    result = front
+    if root is not None:
+        result = _multiplied(root) if has_rows else _reduced(root, dims)
     if result is None or any(dims_of(value.type) != result.dims for value in outputs):
         return {}
     order = layout_of(whole.type) or front.places
@@ -57,13 +63,19 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     aligned: dict[SSAValue, list[Dim]] = {}
     for op in nodes:
         for value in (*op.operands, *op.results):
-            if not is_tensor(value.type):
+            if not is_tensor(value.type) or (has_rows and value in root.operands[1:]):
                 continue
             is_behind = op in behind or (op is root and value in op.results)
             entry = _aligned(value, result if is_behind else front, order)
             if entry is None or aligned.setdefault(value, entry) != entry:
                 return {}
-    groups = _groups([dims[a] for a in order], list(aligned.values()))
+    sizes = [dims[a] for a in order]
+    if has_rows:
+        groups = _rows_and_columns(sizes, list(aligned.values()))
+        if not groups:
+            return {}
+    else:
+        groups = _groups(sizes, list(aligned.values()))
     return {
         value: tuple(prod((entry[a] for a in group), start=1) for group in groups)
         for value, entry in aligned.items()
@@ -72,6 +84,30 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
 
 def _is_reduction(op: OnnxOp) -> bool:
     return not op.DOMAIN and op.OP_TYPE.startswith("Reduce")
+
+
+def _is_product(op: OnnxOp) -> bool:
+    """Whether every row of every batch is multiplied with the same matrix."""
+    if op.DOMAIN or op.OP_TYPE not in ("MatMul", "Conv"):
+        return False
+    data, weight = (dims_of(value.type) for value in op.operands[:2])
+    if (
+        data is None
+        or weight is None
+        or layout_of(op.operands[0].type) != layout_of(op.results[0].type)
+    ):
+        return False
+    if op.OP_TYPE == "MatMul":
+        return len(weight) == 2 and len(data) > 2
+    steps = op.get("strides") or ()
+    return op.get("group") == 1 and all(size == 1 for size in (*weight[2:], *steps))
+
+
+def _multiplied(root: OnnxOp) -> _Shape:
+    """The shape of a product's result."""
+    dims = dims_of(root.results[0].type)
+    assert dims is not None
+    return _Shape(dims, tuple(range(len(dims))))
 
 
 def _reduced(root: OnnxOp, dims: tuple[Dim, ...]) -> _Shape | None:
@@ -111,6 +147,12 @@ def _aligned(value: SSAValue, shape: _Shape, order: Sequence[int]) -> list[Dim] 
     if long != [axis for axis in order if full[axis] != 1]:
         return None
     return [full[axis] for axis in order]
+
+
+def _rows_and_columns(dims: Sequence[Dim], values: Sequence[Sequence[Dim]]) -> list[list[int]]:
+    """All axes but the innermost, and that one; nothing where a value broadcasts some of them."""
+    rows = _groups(dims[:-1], values)
+    return [sum(rows, []), [len(dims) - 1]] if len(rows) <= 1 else []
 
 
 def _groups(dims: Sequence[Dim], values: Sequence[Sequence[Dim]]) -> list[list[int]]:

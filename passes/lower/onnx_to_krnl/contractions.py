@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.ir import SSAValue
+
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import is_none
@@ -121,6 +123,9 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     dilations = spatial_attribute(op, "dilations", rank)
     element = k.element(result)
     accumulator = accumulator_type(element)
+    if rank == 0:
+        _joined_conv(k, op, bias)
+        return
     per_group = _per_group(outputs, groups)
     depthwise = groups > 1 and per_group == 1
 
@@ -151,6 +156,29 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     space: list[Dim] = [dims[0], *dims[2:]]
     space += [outputs] if groups == 1 or depthwise else [groups, per_group]
     k.nest(space, body, contraction=(_row_axis(dims[2:]), len(space) - 1))
+
+
+def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
+    """A kernel of size 1, the places of all images being rows (`collapse.py`)."""
+    data, weight, result = op.operands[0], op.operands[1], op.results[0]
+    window = [affine(0)] * (len(k.dims(weight)) - 2)
+    element = k.element(result)
+    accumulator = accumulator_type(element)
+
+    def body(ivs: list[Affine]) -> None:
+        row, output = ivs
+
+        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            a = k.read(data, [row, taps[0]])
+            b = k.read(weight, [output, taps[0], *window])
+            return [multiply_add(k, carried[0], a, b)]
+
+        (total,) = k.reduce([k.dims(data)[1]], [k.s.const(0, accumulator)], step)
+        if bias is not None:
+            total = k.s.add(total, k.s.cast(k.read(bias, [output]), accumulator))
+        k.give(result, ivs, k.s.cast(total, element))
+
+    k.nest(k.dims(result), body, contraction=(0, 1))
 
 
 def _row_axis(spatial: Sequence[Dim]) -> int:

@@ -107,7 +107,7 @@ class Kernel:
 
     def memref_type(self, value: SSAValue) -> MemRefType:
         """The buffer type of a tensor."""
-        dims = self.layout(value).dims(self.dims(value))
+        dims = self.layout(value).buffer_dims(self.dims(value))
         shape = [dim if isinstance(dim, int) else DYNAMIC_INDEX for dim in dims]
         return MemRefType(storage_type(self.element(value)), shape)
 
@@ -146,6 +146,10 @@ class Kernel:
         if value in self.dims_override:
             return Layout.row_major(len(self.dims_override[value]))
         return layout_of_value(value)
+
+    def place(self, value: SSAValue, entries: Sequence[Affine]) -> list[Affine]:
+        """Where an element of a tensor stands in its buffer."""
+        return self.layout(value).place(entries, self.dims(value))
 
     def size(self, dim: Bound) -> Affine:
         """A size as an index expression; what is not linear is computed once, before the loops."""
@@ -437,7 +441,7 @@ class Kernel:
             if key in scope:
                 return scope[key]
         if value in self.buffers:
-            at = self.layout(value).index(entries)
+            at = self.place(value, entries)
             scalar = self.load(self.buffers[value], at, self.element(value))
         else:
             scalar = self._compute(value, entries)
@@ -544,7 +548,17 @@ class Kernel:
 
     def _store_output(self, output: SSAValue, buffer: SSAValue, entries: list[Affine]) -> None:
         scalar = self.read(output, entries)
-        self.store(scalar, buffer, self.layout(output).index(entries))
+        self.store(scalar, buffer, self.place(output, entries))
+
+    def read_output(self, output: SSAValue, entries: Sequence[Affine]) -> Scalar:
+        """An element that this kernel wrote into one of its outputs."""
+        buffer = self.output_buffers[self.outputs.index(output)]
+        return self.load(buffer, self.place(output, entries), self.element(output))
+
+    def write_output(self, output: SSAValue, entries: Sequence[Affine], scalar: Scalar) -> None:
+        """Writes an element of an output, nothing being fused behind it."""
+        buffer = self.output_buffers[self.outputs.index(output)]
+        self.store(scalar, buffer, self.place(output, entries))
 
     def forward(
         self, output: SSAValue, result: SSAValue, entries: Sequence[Affine]

@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 
 from dialects.onnx.dims import Dim, ceildiv
 from passes.lower.index import Affine
+
+_Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,23 @@ class Layout:
             entries[self.order.index(self.order[-1])] = column // self.panel
             entries[-1] = column % self.panel
         return entries
+
+    def buffer_dims(self, dims: Sequence[Dim]) -> list[Dim]:
+        """Sizes of the buffer that a kernel sees: without axes of size 1."""
+        return self._long(dims, self.dims(dims))
+
+    def place(self, index: Sequence[Affine], dims: Sequence[Dim]) -> list[Affine]:
+        """Indices into that buffer."""
+        return self._long(dims, self.index(index))
+
+    def _long(self, dims: Sequence[Dim], entries: Sequence[_Entry]) -> list[_Entry]:
+        """The entries of axes that are longer than 1; those of panels stay."""
+        cut = self.cut_axis
+        return [
+            entry
+            for axis, entry in zip(self.order, entries, strict=True)
+            if axis == cut or dims[axis] != 1
+        ]
 
     def arrange(self, array: np.ndarray) -> np.ndarray:
         """A logical array in this layout: one copy, no larger temporary, 64-byte aligned."""

@@ -210,8 +210,7 @@ def max_unpool(k: Kernel, op: OnnxOp) -> None:
     """
     source, indices, result = op.operands[0], op.operands[1], op.results[0]
     dims, result_dims, element = k.dims(source), k.dims(result), k.element(result)
-    (buffer,) = k.output_buffers
-    k.nest(result_dims, lambda ivs: k.store(k.s.const(0, element), buffer, ivs))
+    k.nest(result_dims, lambda ivs: k.write_output(result, ivs, k.s.const(0, element)))
     pooled = [*dims[:2], *_unpooled(op, dims[2:])]
 
     def body(ivs: list[Affine]) -> None:
@@ -225,7 +224,7 @@ def max_unpool(k: Kernel, op: OnnxOp) -> None:
             index_ops.clamp(k, entry, dim)
             for entry, dim in zip(reversed(entries), result_dims, strict=True)
         ]
-        k.store(k.read(source, ivs), buffer, inside)
+        k.write_output(result, inside, k.read(source, ivs))
 
     k.nest(dims, body)
 

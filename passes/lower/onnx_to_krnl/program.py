@@ -118,7 +118,7 @@ class ProgramBuilder:
         dims = dims_of(value.type)
         if dims is None:
             raise self.unsupported(value, "a tensor of unknown rank cannot be lowered")
-        physical = layout_of_value(value).dims(dims)
+        physical = layout_of_value(value).buffer_dims(dims)
         shape = [d if isinstance(d, int) else DYNAMIC_INDEX for d in physical]
         element = storage_type(element_type_of(value.type))
         return MemRefType(element, shape), [d for d in physical if not isinstance(d, int)]
@@ -320,7 +320,9 @@ class ProgramBuilder:
         tensors = [value for value in block.args if is_tensor(value.type)]
 
         def seen(value: SSAValue, buffer: SSAValue) -> SSAValue:
-            dims = [substitute(dim, values) for dim in joined[value]]
+            if value not in joined:
+                return buffer
+            dims = [substitute(dim, values) for dim in joined[value] if dim != 1]
             shape = [dim if isinstance(dim, int) else DYNAMIC_INDEX for dim in dims]
             kind = MemRefType(storage_type(element_type_of(value.type)), shape)
             return self.as_type(buffer, kind, [dim for dim in dims if not isinstance(dim, int)])

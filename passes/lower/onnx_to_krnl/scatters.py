@@ -43,8 +43,7 @@ def _update(k: Kernel, op: OnnxOp, at: list[Affine], new: Scalar) -> None:
     result = op.results[0]
     combine = REDUCTIONS.get(op.get("reduction") or "none")
     if combine is not None:
-        stored = k.layout(result).index(at)
-        old = k.load(k.output_buffers[0], stored, k.element(result))
+        old = k.read_output(k.outputs[0], at)
         new = combine(k.s, old, new)
     k.give(result, at, new)
 

@@ -93,9 +93,8 @@ class _Heap:
     def __post_init__(self) -> None:
         k = self.k
         values, indices = self.op.results[:2]
-        buffers = dict(zip(k.outputs, k.output_buffers, strict=True))
-        self.values = buffers.get(values)
-        self.indices = buffers.get(indices)
+        self.values = values if values in k.outputs else None
+        self.indices = indices if indices in k.outputs else None
         self.element = k.element(values)
         self.kind = i64 if self.indices is not None else self.element
         # The attribute is younger than the operator; at first only the largest could be asked for.
@@ -132,23 +131,23 @@ class _Heap:
     def source(self, place: Affine) -> Scalar:
         """An element of the row."""
         value = self.op.operands[0]
-        at = self.k.layout(value).index(self.entries(place))
+        at = self.k.place(value, self.entries(place))
         return self.k.load(self.k.buffers[value], at, self.element)
 
     def held(self, place: Affine) -> Scalar:
         """What stands at a place of the heap."""
-        return self.k.load(self.buffer, self.entries(place), self.kind)
+        return self.k.read_output(self.heap, self.entries(place))
 
     def hold(self, place: Affine, item: Scalar) -> None:
         """Puts something at a place of the heap."""
-        self.k.store(item, self.buffer, self.entries(place))
+        self.k.write_output(self.heap, self.entries(place), item)
 
     @property
-    def buffer(self) -> SSAValue:
-        """Where the heap stands."""
-        buffer = self.indices if self.indices is not None else self.values
-        assert buffer is not None
-        return buffer
+    def heap(self) -> SSAValue:
+        """The result in whose buffer the heap stands."""
+        heap = self.indices if self.indices is not None else self.values
+        assert heap is not None
+        return heap
 
     def worse(self, lhs: Scalar, rhs: Scalar) -> Scalar:
         """Whether one element of the heap comes behind another in the result."""
@@ -232,4 +231,4 @@ class _Heap:
         """Writes the value that an index stands for."""
         assert self.values is not None
         value = self.source(index_ops.from_scalar(self.k, self.held(place)))
-        self.k.store(value, self.values, self.entries(place))
+        self.k.write_output(self.values, self.entries(place), value)

@@ -25,7 +25,7 @@ from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.maps import remap
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.result_sizes import SIZES_DOMAIN
-from passes.lower.onnx_to_krnl.scalars import Scalar, i1
+from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.lower.onnx_to_krnl.scans import in_order
 
 i64 = IntegerType(64)
@@ -104,8 +104,7 @@ def _number(k: Kernel, entry: Affine) -> Scalar:
 
 def _stored(k: Kernel, value: SSAValue, place: Affine) -> Affine:
     """A number that this kernel wrote into one of its results."""
-    buffer = k.output_buffers[k.outputs.index(value)]
-    return index_ops.from_scalar(k, k.load(buffer, [place], i64))
+    return index_ops.from_scalar(k, k.read_output(value, [place]))
 
 
 def _sort(k: Kernel, items: Items, order: SSAValue, scratch: SSAValue) -> None:
@@ -170,7 +169,7 @@ def _rank_by_first(
 
     def step(ivs: list[Affine], carried: list[Scalar]) -> list[Scalar]:
         group = _stored(k, place, ivs[0])
-        new = k.load(k.output_buffers[k.outputs.index(first)], ivs, i1)
+        new = k.read_output(first, ivs)
         k.run_if(new, lambda: k.give(scratch, [group], carried[0]))
         k.give(place, ivs, _number(k, _stored(k, scratch, group)))
         return [k.s.add(carried[0], k.s.cast(new, i64))]

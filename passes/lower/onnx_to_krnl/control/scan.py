@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import MemRefType, i64
+from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, i64
 from xdsl.ir import SSAValue
 
 from dialects import hal
@@ -115,7 +115,8 @@ def batch_slice(outer: Iteration, tensor: SSAValue, buffer: SSAValue) -> SSAValu
     inner = sizes(tensor)[1:]
     offset = outer.step * product(inner) * element_bytes(kind.element_type)
     dynamic: list[Dim] = [dim for dim in inner if not isinstance(dim, int)]
-    part = MemRefType(kind.element_type, list(kind.get_shape())[1:])
+    shape = [dim if isinstance(dim, int) else DYNAMIC_INDEX for dim in inner if dim != 1]
+    part = MemRefType(kind.element_type, shape)
     return outer.b.view_of(buffer, part, dynamic, offset)
 
 

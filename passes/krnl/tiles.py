@@ -1,0 +1,41 @@
+"""Shapes of register tiles: how many rows by how many columns of a sum of products.
+
+A tile of R rows and V vectors keeps R * V accumulators, V vectors of the right-hand side and one
+broadcast element of the left in registers, and loads R + V operands for R * V products.
+"""
+
+from __future__ import annotations
+
+from dialects.onnx.dims import Dim
+
+MOST_ROWS = 14
+"""More rows than this cost code and time to compile, and gain nothing."""
+
+
+def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
+    """Columns of a panel: so many vectors that tiles over it fill the registers.
+
+    Accumulators need `rows` times the panel's vectors, the operands one more row and a broadcast.
+    Many rows (0: a number that only a run knows) want narrow panels, as each vector that is loaded
+    then serves many of them; a single row wants wide ones.
+    """
+    widths = (2, 3) if registers < 32 else (4, 3, 2)
+    if isinstance(rows, int) and 0 < rows < (registers - 1) // widths[0] - 1:
+        most = (registers - 1) // (rows + 1)
+        widths = tuple(range(most, max(most // 2, widths[0]) - 1, -1))
+    if not isinstance(columns, int):
+        return lanes * widths[0]
+    needed = -(-columns // lanes)
+    if needed <= max(widths):
+        return lanes * needed
+    # The first of the good widths that leaves the fewest padded columns.
+    return lanes * min(widths, key=lambda v: -(-needed // v) * v)
+
+
+def tile_rows(extent: int | None, vectors: int, registers: int) -> int:
+    """Rows of a tile of that many vectors; few enough that all tiles are about equally high."""
+    most = min(max(1, (registers - 1 - vectors) // vectors), MOST_ROWS)
+    if extent is None:
+        return most
+    tiles = -(-extent // most)
+    return max(1, -(-extent // max(1, tiles)))
