@@ -45,17 +45,17 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     if not nodes or len(others) > 1:
         return {}
     root = others[0] if others else None
-    has_rows = root is not None and _is_product(root)
-    if root is not None and not has_rows and not _is_reduction(root):
+    factors = _factors(root)
+    if root is not None and not (factors or _is_reduction(root)):
         return {}
     whole = outputs[0] if root is None else root.operands[0]
     dims = dims_of(whole.type)
     if dims is None:
         return {}
     front = _Shape(dims, tuple(range(len(dims))))
-    result = front
-    if root is not None:
-        result = _multiplied(root) if has_rows else _reduced(root, dims)
+    result = front if root is None else _reduced(root, dims)
+    if factors:
+        result = _Shape(dims_of(outputs[0].type) or (), front.places)
     if result is None or any(dims_of(value.type) != result.dims for value in outputs):
         return {}
     order = layout_of(whole.type) or front.places
@@ -63,19 +63,16 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     aligned: dict[SSAValue, list[Dim]] = {}
     for op in nodes:
         for value in (*op.operands, *op.results):
-            if not is_tensor(value.type) or (has_rows and value in root.operands[1:]):
+            if not is_tensor(value.type) or value in factors:
                 continue
             is_behind = op in behind or (op is root and value in op.results)
             entry = _aligned(value, result if is_behind else front, order)
             if entry is None or aligned.setdefault(value, entry) != entry:
                 return {}
-    sizes = [dims[a] for a in order]
-    if has_rows:
-        groups = _rows_and_columns(sizes, list(aligned.values()))
-        if not groups:
-            return {}
-    else:
-        groups = _groups(sizes, list(aligned.values()))
+    grouped = _rows_and_columns if factors else _groups
+    groups = grouped([dims[a] for a in order], list(aligned.values()))
+    if factors and not groups:
+        return {}
     return {
         value: tuple(prod((entry[a] for a in group), start=1) for group in groups)
         for value, entry in aligned.items()
@@ -86,28 +83,19 @@ def _is_reduction(op: OnnxOp) -> bool:
     return not op.DOMAIN and op.OP_TYPE.startswith("Reduce")
 
 
-def _is_product(op: OnnxOp) -> bool:
-    """Whether every row of every batch is multiplied with the same matrix."""
-    if op.DOMAIN or op.OP_TYPE not in ("MatMul", "Conv"):
-        return False
-    data, weight = (dims_of(value.type) for value in op.operands[:2])
-    if (
-        data is None
-        or weight is None
-        or layout_of(op.operands[0].type) != layout_of(op.results[0].type)
-    ):
-        return False
-    if op.OP_TYPE == "MatMul":
-        return len(weight) == 2 and len(data) > 2
-    steps = op.get("strides") or ()
-    return op.get("group") == 1 and all(size == 1 for size in (*weight[2:], *steps))
-
-
-def _multiplied(root: OnnxOp) -> _Shape:
-    """The shape of a product's result."""
-    dims = dims_of(root.results[0].type)
-    assert dims is not None
-    return _Shape(dims, tuple(range(len(dims))))
+def _factors(root: OnnxOp | None) -> set[SSAValue]:
+    """What every row of every batch is multiplied with (and a bias); empty for other roots."""
+    if root is None or root.DOMAIN or root.OP_TYPE not in ("MatMul", "Conv"):
+        return set()
+    data, weight = (dims_of(value.type) for value in root.operands[:2])
+    same_order = layout_of(root.operands[0].type) == layout_of(root.results[0].type)
+    if data is None or weight is None or not same_order:
+        return set()
+    if root.OP_TYPE == "MatMul":
+        return set(root.operands[1:]) if len(weight) == 2 and len(data) > 2 else set()
+    steps = root.get("strides") or ()
+    pointwise = root.get("group") == 1 and all(n == 1 for n in (*weight[2:], *steps))
+    return set(root.operands[1:]) if pointwise else set()
 
 
 def _reduced(root: OnnxOp, dims: tuple[Dim, ...]) -> _Shape | None:
@@ -152,7 +140,7 @@ def _aligned(value: SSAValue, shape: _Shape, order: Sequence[int]) -> list[Dim] 
 def _rows_and_columns(dims: Sequence[Dim], values: Sequence[Sequence[Dim]]) -> list[list[int]]:
     """All axes but the innermost, and that one; nothing where a value broadcasts some of them."""
     rows = _groups(dims[:-1], values)
-    return [sum(rows, []), [len(dims) - 1]] if len(rows) <= 1 else []
+    return [*(rows or [[]]), [len(dims) - 1]] if len(rows) <= 1 else []
 
 
 def _groups(dims: Sequence[Dim], values: Sequence[Sequence[Dim]]) -> list[list[int]]:
