@@ -53,7 +53,7 @@ STAGES = (
             "onnx-form-dispatches",
             "lower-krnl",
             f"krnl-schedule{{vector-bits={target.vector_bits}"
-            f" registers={target.vector_registers}}}",
+            f" registers={target.vector_registers} near-bytes={target.l1_bytes}}}",
             "hal-plan-memory",
         ),
         entry="lower-krnl",

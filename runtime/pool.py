@@ -20,8 +20,11 @@ from runtime.jit import load_ir
 
 __all__ = ["ParallelFor", "available_cpus", "default_threads", "parallel_for"]
 
-SPIN_NS = 30_000
-"""How long a thread without work looks for some before it sleeps: some ten fork-joins."""
+SPIN_NS = 200_000
+"""How long a thread without work looks for some before it sleeps.
+
+Longer than most kernels that run on one thread in between: waking a thread costs 50 us and more.
+"""
 
 # What a spinning thread tells its core, so that its hyper-thread sibling gets on.
 _PAUSES = {

@@ -46,14 +46,16 @@ ASSUMED_EXTENT = 64
 class ScheduleKrnl(ModulePass):
     """Adds default schedules.
 
-    ``vector_bits`` and ``registers`` describe the target's vector unit; ``parallel_work`` is the
-    number of scalar operations that is worth giving to another thread.
+    ``vector_bits`` and ``registers`` describe the target's vector unit, ``near_bytes`` is its first
+    cache; ``parallel_work`` is the number of scalar operations that is worth giving to another
+    thread.
     """
 
     name = "krnl-schedule"
 
     vector_bits: int = 512
     registers: int = 32
+    near_bytes: int = 32_768
     parallel_work: int = 50_000
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
@@ -72,19 +74,23 @@ class ScheduleKrnl(ModulePass):
         elif _is_vectorizable(nest):
             writer.vectorize(len(nest.loops) - 1, self.lanes(nest))
         elif (row := _transposed(nest)) is not None:
-            writer.transpose(row, TRANSPOSED_TILE)
+            writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
         else:
-            self.inner_contractions(nest)
+            self.inner_nests(nest)
         self.parallelize(nest, writer)
         writer.insert()
 
-    def inner_contractions(self, nest: krnl.IterateOp) -> None:
-        """Register tiles for the sums of products inside other loops (the steps of an RNN)."""
+    def inner_nests(self, nest: krnl.IterateOp) -> None:
+        """Tiles inside other loops: products of an RNN's steps, a transposition with a border."""
         for inner in list(nest.body.walk()):
-            if isinstance(inner, krnl.IterateOp) and inner.contraction is not None:
-                writer = _Writer(inner)
+            if not isinstance(inner, krnl.IterateOp) or inner.inits:
+                continue
+            writer = _Writer(inner)
+            if inner.contraction is not None:
                 self.contraction(inner, writer)
-                writer.insert()
+            elif (row := _transposed(inner)) is not None:
+                writer.transpose(row, TRANSPOSED_TILE, self.lanes(inner))
+            writer.insert()
 
     def lanes(self, nest: krnl.IterateOp) -> int:
         """Lanes of a vector of the widest element type that the nest touches."""
@@ -109,7 +115,23 @@ class ScheduleKrnl(ModulePass):
         rows = tile_rows(extents[row], vectors, self.registers)
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
-        writer.tensorize(row, column, lanes)
+        writer.tensorize(row, column, lanes, self.rows_first(nest, row))
+
+    def rows_first(self, nest: krnl.IterateOp, row: int) -> bool:
+        """Whether strips of rows are outermost, each going through all panels of columns.
+
+        That reads the left-hand side once. The right-hand side is read for every strip, which
+        costs nothing as long as it stays in the first cache.
+        """
+        column = nest.contraction.get_values()[1]  # type: ignore[union-attr]
+        taps = [
+            1 if (size := _static(bounds)) is None else size
+            for inner in nest.body.block.ops
+            if isinstance(inner, krnl.IterateOp)
+            for bounds in inner.extents
+        ]
+        columns = _static(nest.extents[column]) or ASSUMED_EXTENT
+        return 4 * prod(taps) * columns <= self.near_bytes
 
     def parallelize(self, nest: krnl.IterateOp, writer: _Writer) -> None:
         """Shares out the outermost loops when there is enough work."""
@@ -153,10 +175,11 @@ class _Writer:
         self.iterations[axis] = -(-self.iterations[axis] // size)
         self.tiles[axis] = op.inner
 
-    def tensorize(self, row: int, column: int, lanes: int) -> None:
-        """Orders the loops (columns outermost, tile innermost) and makes the tile."""
+    def tensorize(self, row: int, column: int, lanes: int, rows_first: bool) -> None:
+        """Orders the loops (panels of columns in- or outside, tile innermost), makes the tile."""
         order: list[SSAValue] = []
-        axes = [column, *(a for a in range(len(self.outer)) if a != column)]
+        axes = [a for a in range(len(self.outer)) if a != column]
+        axes = [*axes, column] if rows_first else [column, *axes]
         for axis in axes:
             if self.tiles.get(axis) is not self.outer[axis]:
                 order.append(self.outer[axis])
@@ -165,17 +188,28 @@ class _Writer:
         self.ops.append(krnl.PermuteOp(order))
         self.ops.append(krnl.TensorizeOp(self.tiles[row], self.tiles[column], lanes))
 
-    def transpose(self, row: int, size: int) -> None:
-        """Goes through the innermost loop and ``row`` in squares that stay in the cache."""
+    def transpose(self, row: int, size: int, lanes: int) -> None:
+        """Goes through the innermost loop and ``row`` in squares that stay in the cache.
+
+        Where both sizes are known, the squares are made of smaller ones that stay in registers.
+        """
         column = len(self.outer) - 1
-        for axis in (row, column):
-            self.block(axis, size, _static(self.nest.extents[axis]))
+        extents = [_static(self.nest.extents[axis]) for axis in (row, column)]
+        for axis, extent in zip((row, column), extents, strict=True):
+            self.block(axis, size, extent)
         order: list[SSAValue] = []
         for axis, handle in enumerate(self.outer):
             if self.tiles.get(axis) is not handle:
                 order.append(handle)
                 self.first.append((handle, self.iterations[axis]))
-        self.ops.append(krnl.PermuteOp([*order, self.tiles[row], self.tiles[column]]))
+        pair = [self.tiles[row], self.tiles[column]]
+        if any(extent is None or extent < lanes for extent in extents):
+            self.ops.append(krnl.PermuteOp([*order, *pair]))
+            return
+        rows, columns = krnl.BlockOp(pair[0], lanes), krnl.BlockOp(pair[1], lanes)
+        order += [rows.outer, columns.outer, rows.inner, columns.inner]
+        self.ops += [rows, columns, krnl.PermuteOp(order)]
+        self.ops.append(krnl.TensorizeOp(rows.inner, columns.inner, lanes))
 
     def vectorize(self, axis: int, lanes: int) -> None:
         """Runs an innermost loop as vectors."""

@@ -94,7 +94,7 @@ class Affine:
         for atom, c in other.terms:
             merged[atom] = merged.get(atom, 0) + c
         terms = tuple((atom, c) for atom, c in merged.items() if c)
-        return Affine(terms, self.constant + other.constant)
+        return _put_together(Affine(terms, self.constant + other.constant))
 
     __radd__ = __add__
 
@@ -183,6 +183,18 @@ class Affine:
         return found
 
 
+def _put_together(total: Affine) -> Affine:
+    """``(x floordiv d) * d + x mod d`` is x."""
+    for atom, c in total.terms:
+        if not isinstance(atom, Division) or not atom.remainder:
+            continue
+        partner = _divided(atom.expression, atom.divisor).terms[0][0]
+        if (partner, c * atom.divisor) in total.terms:
+            rest = tuple(term for term in total.terms if term[0] not in (atom, partner))
+            return Affine(rest, total.constant) + atom.expression * c
+    return total
+
+
 def _without_small(expression: Affine, divisor: int) -> tuple[Affine, Affine]:
     """(large, small): large is a multiple of a factor g of ``divisor``, and 0 <= small < g.
 
@@ -194,7 +206,7 @@ def _without_small(expression: Affine, divisor: int) -> tuple[Affine, Affine]:
         return abs(term[1]) * term[0].multiple
 
     heaviest = sorted(expression.terms, key=weight, reverse=True)
-    for count in range(len(heaviest), 0, -1):
+    for count in range(1, len(heaviest) + 1):
         common = gcd(divisor, *map(weight, heaviest[:count]))
         chosen = set(heaviest[:count])
         rest = expression.constant % common

@@ -31,7 +31,7 @@ from xdsl.ir import Block, Region, SSAValue
 
 from dialects import affine, llvm
 from dialects.affine import cut
-from passes.lower.affine_to_llvm.builder import Builder, Properties
+from passes.lower.affine_to_llvm.builder import NO_PROPERTIES, Builder, Properties
 from passes.lower.affine_to_llvm.control import counted_loop, loop_annotation
 from passes.lower.affine_to_llvm.function import FunctionLowering, MemRef, place_of, rule
 from passes.lower.affine_to_llvm.index import Index
@@ -126,36 +126,42 @@ class _Body(FunctionLowering):
         return index if isinstance(index, int) else self.capture(index, NO_ATTRIBUTES)
 
     def lower_iterations(self, op: affine.ParallelOp, space: Sequence[_Dimension]) -> None:
-        """Fills the function: a loop over iteration numbers around the body."""
-        block = op.body.block
+        """Fills the function: loops over the iterations of a range around the body."""
         begin, end = self.entry.args
         total = prod(self.outer.builder.range_of(dimension.count)[1] for dimension in space)
         self.builder.limit(begin, (0, total))
         self.builder.limit(end, (0, total))
-
-        def body(number: Index, carried: list[SSAValue]) -> list[SSAValue]:
-            indices = self._indices(number, space)
-            for argument, index in zip(block.args, indices, strict=True):
-                self.set_index(argument, index)
-            return self.lower_body(block)
-
-        counted_loop(self, (begin, end, 1), (), body, loop_annotation(op))
+        self._loops(op, space, begin, end)
         self.builder.emit(llvm.ReturnOp, ())
         self.builder.finish()
 
-    def _indices(self, number: Index, space: Sequence[_Dimension]) -> list[Index]:
-        """The indices of an iteration; the last dimension runs fastest."""
+    def _loops(
+        self, op: affine.ParallelOp, space: Sequence[_Dimension], begin: Index, end: Index
+    ) -> None:
+        """A loop for each dimension, the last one running fastest.
+
+        ``begin`` and ``end`` number the iterations of all of ``space``. Dividing them once is
+        cheaper than taking every iteration's number apart.
+        """
         builder = self.builder
-        indices: list[Index] = []
-        for position, dimension in reversed(list(enumerate(space))):
-            digit = number
-            if position:
-                count = self.capture_index(dimension.count)
-                digit = builder.mod(number, count)
-                number = builder.floordiv(number, count)
-            lower = self.capture_index(dimension.lower)
-            indices.append(builder.add(lower, builder.mul(digit, dimension.step)))
-        return indices[::-1]
+        dimension, *rest = space
+        lower = self.capture_index(dimension.lower)
+        inner: Index = 1
+        for other in rest:
+            inner = builder.mul(inner, self.capture_index(other.count))
+
+        def body(number: Index, carried: list[SSAValue]) -> list[SSAValue]:
+            index = builder.add(lower, builder.mul(number, dimension.step))
+            self.set_index(op.body.block.args[-len(space)], index)
+            if not rest:
+                return self.lower_body(op.body.block)
+            first = builder.mul(number, inner)
+            inside = builder.minimum(builder.sub(end, first), inner)
+            self._loops(op, rest, builder.maximum(builder.sub(begin, first), 0), inside)
+            return carried
+
+        bounds = (builder.floordiv(begin, inner), builder.ceildiv(end, inner), 1)
+        counted_loop(self, bounds, (), body, NO_PROPERTIES if rest else loop_annotation(op))
 
     def function(self) -> llvm.FuncOp:
         """The finished function."""

@@ -74,6 +74,10 @@ def load(tile: Tile, op: krnl.LoadOp) -> None:
     expressions = _expressions(tile, op)
     dims = tile.dims_of(expressions)
     source = tile.single(op.memref)
+    row = _row_of_neighbours(expressions, dims)
+    if row is not None:
+        tile.env[op.result] = Varied(dims, _load_transposed(tile, op, expressions, dims, row))
+        return
     values: dict[Coordinates, SSAValue] = {}
     for at in tile.coordinates(dims):
         place = _place(tile, expressions, dims, at)
@@ -84,6 +88,81 @@ def load(tile: Tile, op: krnl.LoadOp) -> None:
         else:
             values[at] = _gather(tile, source, place, op)
     tile.env[op.result] = Varied(dims, values)
+
+
+def _row_of_neighbours(expressions: list[Affine], dims: tuple[TileDim, ...]) -> TileDim | None:
+    """The unrolled dimension along which a strided operand has its neighbours.
+
+    Only where it makes squares with the lanes of full vectors.
+    """
+    across = vector_dim(dims)
+    if across is None or across.valid is not None:
+        return None
+    *leading, last = expressions
+    if last.coefficient(across.variable) == 1:
+        return None
+    for dim in dims:
+        unit = last.coefficient(dim.variable) == 1
+        if dim is not across and dim.count == across.lanes and unit:
+            return None if any(e.depends_on(dim.variable) for e in leading) else dim
+    return None
+
+
+def _load_transposed(
+    tile: Tile,
+    op: krnl.LoadOp,
+    expressions: list[Affine],
+    dims: tuple[TileDim, ...],
+    row: TileDim,
+) -> dict[Coordinates, SSAValue]:
+    """Squares of a strided operand: a vector along the rows for each lane, then shuffles."""
+    across, source = vector_dim(dims), tile.single(op.memref)
+    assert across is not None
+    others = tuple(dim for dim in dims if dim is not row)
+    first = [e.substitute({row.variable: 0}) for e in expressions]
+    along = TileDim(row.variable, 1, across.lanes)
+    values: dict[Coordinates, SSAValue] = {}
+    for at in tile.coordinates(others):
+        place = _place(tile, first, others, at)
+        assert isinstance(place, Lanes)
+        vectors = []
+        for lane in range(across.lanes):
+            shifted = [*place.at(lane)]
+            shifted[-1] = shifted[-1] + Affine(((place.lane, 1),))
+            vectors.append(_load_vector(tile, source, Lanes(shifted, place.lane, along, 0), op))
+        for number, vector_of_row in enumerate(transposed(tile, vectors)):
+            full = dict(zip(others, at, strict=True)) | {row: number}
+            values[tuple(full[dim] for dim in dims)] = vector_of_row
+    return values
+
+
+def transposed(tile: Tile, vectors: list[SSAValue]) -> list[SSAValue]:
+    """The columns of a square of N vectors of N lanes, N a power of 2, in N * log2(N) shuffles.
+
+    Step s exchanges the lanes whose number has bit s with those of the vector s further on (the
+    butterfly of Eklundh, "A fast computer method for matrix transposing").
+    """
+    lanes, step = len(vectors), 1
+    while step < lanes:
+        moved = list(vectors)
+        for n in range(lanes):
+            if not n & step:
+                a, b = vectors[n], vectors[n + step]
+                low = [x + lanes - step if x & step else x for x in range(lanes)]
+                high = [x + lanes if x & step else x + step for x in range(lanes)]
+                moved[n], moved[n + step] = _shuffle(tile, a, b, low), _shuffle(tile, a, b, high)
+        vectors, step = moved, 2 * step
+    return vectors
+
+
+def _shuffle(tile: Tile, lhs: SSAValue, rhs: SSAValue, lanes: list[int]) -> SSAValue:
+    return tile.add(
+        vector.ShuffleOp.create(
+            operands=[lhs, rhs],
+            result_types=[lhs.type],
+            properties={"mask": krnl.integers(tuple(lanes))},
+        )
+    )
 
 
 def _load_vector(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:

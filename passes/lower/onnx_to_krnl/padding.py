@@ -161,7 +161,13 @@ def fill_with_constant(
         axis = axes[order[depth]]
         if axis.lower != affine(0):
             border(outer, [*run, (affine(0), axis.lower)])
-        k.nest([*run, (axis.lower, axis.upper)], lambda ivs: level([*outer, *ivs]))
+        inside = [*run, (axis.lower, axis.upper)]
+        rest = order[depth + 1 :]
+        if all(axes[a].is_whole for a in rest):
+            inside += [(affine(0), axes[a].size) for a in rest]
+            k.nest(inside, lambda ivs: copy(place(outer, ivs)))
+        else:
+            k.nest(inside, lambda ivs: level([*outer, *ivs]))
         if axis.upper != axis.size:
             border(outer, [*run, (axis.upper, axis.size)])
 
