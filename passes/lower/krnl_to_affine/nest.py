@@ -126,6 +126,9 @@ class NestEmission:
         ) -> list[SSAValue]:
             def body(variable: Var, carried: list[SSAValue]) -> list[SSAValue]:
                 offset = as_affine(variable)
+                if tail and self._may_repeat(leaf):
+                    self._emit_rest(leaf, offset, state, lambda s: self.emit(depth + 1, s, []))
+                    return []
                 inner = total - offset if tail else step
                 return self.emit(depth + 1, state.moved(leaf, offset, inner), carried)
 
@@ -268,20 +271,63 @@ class NestEmission:
         if leaf.inner is None or (isinstance(total, int) and total % step == 0):
             self._split_partial(depth, rest, full)
             return
-        left = total % step if isinstance(total, int) else total - offset
-        partial = state.moved(leaf, offset, left)
+
+        def partial() -> None:
+            if isinstance(total, Affine) and self._may_repeat(leaf):
+                self._emit_rest(leaf, offset, state, lambda s: self._split_partial(depth, rest, s))
+                return
+            left = total % step if isinstance(total, int) else total - offset
+            self._split_partial(depth, rest, state.moved(leaf, offset, left))
+
+        last = as_affine(total) - step
+        self._either(offset, last, lambda: self._split_partial(depth, rest, full), partial)
+
+    def _either(
+        self,
+        lhs: Affine,
+        rhs: Affine,
+        then: Callable[[], object],
+        otherwise: Callable[[], object],
+    ) -> None:
+        """What one of two branches emits, the first where ``lhs <= rhs``."""
         lowering = self.lowering
-        limit = lowering.index_value(as_affine(total) - step)
-        inside = lowering.add(arith.CmpiOp(lowering.index_value(offset), limit, "sle"))
+        values = lowering.index_value(lhs), lowering.index_value(rhs)
+        condition = lowering.add(arith.CmpiOp(*values, "sle"))
         outside = lowering.block
         regions: list[Region] = []
-        for branch in (full, partial):
+        for branch in (then, otherwise):
             lowering.block = Block()
             regions.append(Region(lowering.block))
-            self._split_partial(depth, rest, branch)
+            branch()
             lowering.block.add_op(scf.YieldOp.create())
         lowering.block = outside
-        outside.add_op(scf.IfOp.create(operands=[inside], regions=regions))
+        outside.add_op(scf.IfOp.create(operands=[condition], regions=regions))
+
+    # Partial tiles --------------------------------------------------------------------------
+
+    def _may_repeat(self, leaf: Leaf) -> bool:
+        """Whether rows of a tile may be computed twice: nothing that is read is written here."""
+        if self.op.inits or leaf.inner is None or leaf.inner.mode != "unroll":
+            return False
+        accesses = list(self.op.body.walk())
+        written = {op.memref for op in accesses if isinstance(op, krnl.StoreOp)}
+        return not any(isinstance(op, krnl.LoadOp) and op.memref in written for op in accesses)
+
+    def _emit_rest(
+        self, leaf: Leaf, offset: Affine, state: NestState, emit: Callable[[NestState], object]
+    ) -> None:
+        """The last rows, of a number that only a run knows.
+
+        A whole tile of the last rows, some of which are computed again, is faster than row by row;
+        where there are not so many rows at all, each is a tile.
+        """
+        total, step = as_affine(state.count[leaf]), leaf.step
+        self._either(
+            as_affine(step),
+            total,
+            lambda: emit(state.moved(leaf, total - step, step)),
+            lambda: emit(state.moved(leaf, offset, total - offset)),
+        )
 
     # Tiles ----------------------------------------------------------------------------------
 
