@@ -160,6 +160,19 @@ def test_multiples_make_divisions_exact() -> None:
     assert isinstance(atom, Division) and atom.expression == affine(tile)
 
 
+def test_lanes_stay_outside_of_divisions() -> None:
+    start, lane = Var(BLOCK.args[0], 0, 128, 16), Var(BLOCK.args[1], 0, 7)
+    entry = affine(start) + 8 + affine(lane)
+    assert (entry // 48).coefficient(lane) == 0
+    assert (entry % 48).coefficient(lane) == 1
+
+
+def test_quotient_and_remainder_come_together_again() -> None:
+    x = affine(Var(BLOCK.args[0], 0, 143))
+    assert (x // 48) * 48 + x % 48 == x
+    assert (x % 48) * 2 + (x // 48) * 96 == x * 2
+
+
 def test_what_is_no_affine_expression_is_an_error() -> None:
     x, y = AffineExpr.dimension(0), AffineExpr.dimension(1)
     i, j = (affine(Var(value)) for value in BLOCK.args[:2])

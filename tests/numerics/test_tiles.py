@@ -1,0 +1,145 @@
+"""Register tiles over odd sizes: products, 1x1 convolutions and transpositions, static and not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numerics.harness import check, make_model
+from onnx import helper
+
+from compiler.importer import import_model
+from compiler.ir_text import new_context
+from compiler.linking import link
+from compiler.pipeline import Pipeline
+from compiler.target import Target
+from runtime.network import Network
+
+VECTOR_UNITS = ("vector-bits=256 registers=16", "vector-bits=512 registers=32")
+"""Tiles for the other kind of machine must be right on this one, too."""
+
+
+def floats(*shape: int, seed: int = 0) -> np.ndarray:
+    """Seeded numbers."""
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def compile_for(model: onnx.ModelProto, unit: str) -> Network:
+    """The model with the layouts and schedules of a vector unit."""
+    ctx, target = new_context(), Target.host()
+    module = import_model(model, ctx)
+    pipeline = Pipeline.default(target)
+    for name in ("onnx-assign-layouts", "krnl-schedule"):
+        pipeline = pipeline.replace(name, f"{name}{{{unit}}}")
+    for entry in pipeline.passes():
+        entry.apply(ctx, module)
+    return Network(link(module, ctx, target))
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("columns", [1, 7, 16, 24, 48, 70])
+def test_products_with_any_number_of_rows(unit: str, columns: int) -> None:
+    weights = floats(9, columns, seed=1)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["p"]), helper.make_node("Relu", ["p"], ["y"])]
+    network = compile_for(
+        make_model(nodes, {"x": (np.float32, ["batch", "rows", 9])}, {"w": weights}), unit
+    )
+    for batch, rows in [(1, 0), (1, 1), (2, 1), (1, 5), (1, 6), (1, 7), (3, 4), (2, 13), (1, 40)]:
+        x = floats(batch, rows, 9, seed=rows)
+        expected = np.maximum(x @ weights, 0)
+        np.testing.assert_allclose(network.run({"x": x})["y"], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 6, 11, 14, 31])
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+def test_products_with_few_and_many_rows(unit: str, rows: int) -> None:
+    weights = floats(33, 100, seed=1)
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    network = compile_for(make_model([node], {"x": (np.float32, [rows, 33])}, {"w": weights}), unit)
+    x = floats(rows, 33)
+    np.testing.assert_allclose(network.run({"x": x})["y"], x @ weights, rtol=1e-5, atol=1e-5)
+
+
+OTHERS = {
+    "bias": [1, 20, 1, 1],
+    "flat bias": [20, 1, 1],
+    "scale of each image": ["n", 20, 1, 1],
+    "residual": ["n", 20, "h", "w"],
+    "one row": [1, 20, 1, "w"],
+    "one number": [1],
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_convolutions_of_size_1_join_their_places(name: str) -> None:
+    sizes = {"n": 2, "h": 5, "w": 7}
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], kernel_shape=[1, 1]),
+        helper.make_node("Mul", ["c", "z"], ["m"]),
+        helper.make_node("Relu", ["m"], ["y"]),
+    ]
+    constants = {"w": floats(20, 12, 1, 1, seed=1), "b": floats(20, seed=2)}
+    shapes: dict[str, Any] = {"x": ["n", 12, "h", "w"], "z": OTHERS[name]}
+    for dynamic in (True, False):
+        dims = {
+            key: [d if dynamic or isinstance(d, int) else sizes[d] for d in shape]
+            for key, shape in shapes.items()
+        }
+        feed = {
+            key: floats(*(d if isinstance(d, int) else sizes[d] for d in shape))
+            for key, shape in shapes.items()
+        }
+        model = make_model(nodes, {k: (np.float32, d) for k, d in dims.items()}, constants)
+        check(model, feed, rtol=1e-4, atol=1e-5)
+
+
+def test_a_product_is_cut_into_heads() -> None:
+    """Query, key and value of one product: columns become a leading axis and heads."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Add", ["b", "p"], ["q"]),
+        helper.make_node("Reshape", ["q", "shape"], ["r"]),
+        helper.make_node("Transpose", ["r"], ["y"], perm=[2, 0, 3, 1, 4]),
+    ]
+    constants = {
+        "w": floats(16, 72, seed=1),
+        "b": floats(72, seed=2),
+        "shape": np.array([2, 10, 3, 3, 8]),
+    }
+    check(
+        make_model(nodes, {"x": (np.float32, [2, 10, 16])}, constants),
+        {"x": floats(2, 10, 16)},
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.float16, np.int64, np.bool_])
+@pytest.mark.parametrize("shape", [(8, 8), (16, 24), (40, 33), (35, 67), (3, 50), (64, 9)])
+def test_transpositions_move_every_element(shape: tuple[int, int], dtype: Any) -> None:
+    x = (floats(2, *shape) * 50).astype(dtype)
+    node = helper.make_node("Transpose", ["x"], ["y"], perm=[0, 2, 1])
+    check(make_model([node], {"x": (dtype, x.shape)}), {"x": x}, rtol=0, atol=0)
+
+
+def test_a_transposition_computes_on_its_way() -> None:
+    x, z = floats(3, 40, 24), floats(24, 40, seed=1)
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 1]),
+        helper.make_node("Mul", ["t", "z"], ["m"]),
+        helper.make_node("Tanh", ["m"], ["y"]),
+    ]
+    inputs = {"x": (np.float32, x.shape), "z": (np.float32, z.shape)}
+    check(make_model(nodes, inputs), {"x": x, "z": z})
+
+
+@pytest.mark.parametrize("channels", [3, 8, 20])
+def test_padding_in_front_of_a_convolution_transposes(channels: int) -> None:
+    x = floats(2, channels, 19, 33)
+    constants = {"w": floats(10, channels, 3, 3, seed=1)}
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 0, 2, 1])
+    check(
+        make_model([node], {"x": (np.float32, x.shape)}, constants), {"x": x}, rtol=1e-4, atol=1e-4
+    )
