@@ -35,6 +35,7 @@ PASSES = {
     "onnx-result-sizes": "passes.onnx.result_sizes:ResultSizes",
     "onnx-align-operands": "passes.onnx.align_operands:AlignOperands",
     "onnx-check-operators": "passes.onnx.check_operators:CheckOperators",
+    "onnx-decompose-integers": "passes.onnx.decompose_integers:DecomposeIntegers",
     "onnx-decompose-rnn": "passes.onnx.decompose_rnn:DecomposeRnn",
     "onnx-expand-functions": "passes.onnx.expand_functions:ExpandFunctions",
     "onnx-fold": "passes.onnx.fold_constants:FoldConstants",

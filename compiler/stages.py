@@ -41,6 +41,7 @@ STAGES = (
         "krnl",
         lambda target: (
             "onnx-legalize",
+            "onnx-decompose-integers",
             "onnx-check-indices",
             "onnx-bind-parameters",
             "onnx-result-sizes",

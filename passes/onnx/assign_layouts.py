@@ -178,9 +178,9 @@ class _Layouts:
     def operation(self, op: OnnxOp) -> None:
         """Gives one operation's operands and results their layouts."""
         name = op.OP_TYPE
-        if name == "Conv" and op.DOMAIN == "":
+        if name in ("Conv", "ConvInteger") and op.DOMAIN == "":
             self.convolution(op)
-        elif name in ("MatMul", "Gemm"):
+        elif name in ("MatMul", "Gemm", "MatMulInteger"):
             self.row_major_operands(op, skip=(1,))
             self.product(op)
         elif name == "ConvTranspose":

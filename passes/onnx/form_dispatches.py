@@ -32,7 +32,9 @@ from passes.lower.onnx_to_krnl.registry import HOST, MAPS, POINTWISE, ROOTS, key
 from passes.lower.onnx_to_krnl.views import is_view
 from passes.onnx.outline import Outliner
 
-CONTRACTIONS = frozenset({"Conv", "MatMul", "Gemm", "ConvTranspose"})
+CONTRACTIONS = frozenset(
+    {"Conv", "MatMul", "Gemm", "ConvTranspose", "ConvInteger", "MatMulInteger"}
+)
 """Roots that compute vectors of columns: behind them, columns must stay neighbours in memory."""
 
 COSTLY = frozenset(

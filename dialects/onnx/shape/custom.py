@@ -10,7 +10,6 @@ from xdsl.ir import Attribute
 from dialects.onnx.dims import Dim
 from dialects.onnx.shape.helpers import normalize_axis
 from dialects.onnx.shape.node import NodeShapes, infer
-from dialects.onnx.shape.pointwise import broadcast_of
 from dialects.onnx.shape.windows import convolution
 from dialects.onnx.types import tensor_type
 
@@ -89,18 +88,6 @@ def embed_layer_normalization(s: NodeShapes) -> Sequence[Attribute]:
         return [tensor_type(element, None)] * len(s.op.results)
     hidden = tensor_type(element, (*ids, words[1]))
     return [hidden, tensor_type(i32, ids[:1]), hidden][: len(s.op.results)]
-
-
-@infer("QLinearAdd", "QLinearMul", domain=MS)
-def qlinear_binary(s: NodeShapes) -> list[Attribute]:
-    """Quantized operands broadcast."""
-    return [s.tensor(broadcast_of(s, (0, 3)))]
-
-
-@infer("QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax", domain=MS)
-def qlinear_unary(s: NodeShapes) -> list[Attribute]:
-    """The operand's type."""
-    return [s.kind(0)]
 
 
 @infer("MatMulNBits", domain=MS)

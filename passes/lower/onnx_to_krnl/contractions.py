@@ -1,11 +1,11 @@
-"""Sums of products: MatMul, Gemm and Conv as one form of nest.
+"""Sums of products: MatMul, Gemm and Conv, of floats or integers, as one form of nest.
 
     for rows, columns:  acc = 0;  for taps:  acc += lhs[row, tap] * rhs[tap, column];  give(acc)
 
 The nest is marked with its row and column loop, which is all that the schedule needs to make a
 register tile of it. The right-hand side comes packed in panels of columns, a convolution's input
 channels-last (`passes/onnx/assign_layouts.py` sees to both), so that columns are neighbours in
-memory.
+memory. `onnx-decompose-integers` has taken the zero points out of products of bytes.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def _batch_entries(
     ]
 
 
-@root("MatMul", fuses="none")
+@root("MatMul", "MatMulInteger", fuses="none")
 def matmul(k: Kernel, op: OnnxOp) -> None:
     """numpy.matmul: batches broadcast, one-dimensional operands count as a row or a column."""
-    lhs, rhs = op.operands
+    lhs, rhs = op.operands[:2]
     result = op.results[0]
     lhs_dims, rhs_dims, dims = k.dims(lhs), k.dims(rhs), k.dims(result)
     has_rows, has_columns = len(lhs_dims) > 1, len(rhs_dims) > 1
@@ -109,7 +109,7 @@ def spatial_attribute(op: OnnxOp, name: str, rank: int) -> tuple[int, ...]:
     return tuple(op.get(name) or (1,) * rank)
 
 
-@root("Conv", fuses="none")
+@root("Conv", "ConvInteger", fuses="none")
 def conv(k: Kernel, op: OnnxOp) -> None:
     """Convolution without padding: a sum over kernel taps of products over channels."""
     data, weight, *rest = op.operands

@@ -1,0 +1,173 @@
+"""Quantized operators as sums of integer products and changes of scale.
+
+    QLinearConv(x, xs, xz, w, ws, wz, ys, yz, b)
+        -> QuantizeLinear(Cast(ConvInteger(x, w, xz, wz) + b) * (xs * ws / ys), 1, yz)
+
+Sums are exact in i32; the change of scale is one product in float32, rounded half to even, as in
+ONNX Runtime. So one integer product serves all operators, and the rest is pointwise and fuses.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto
+from xdsl.ir import SSAValue
+
+from dialects.onnx.ops import OnnxOp
+from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
+
+BYTES = ("int8", "uint8")
+"""Element types of which integer operators make products."""
+
+
+def aligned(r: Rewriter, value: SSAValue, trailing: int = 0) -> SSAValue:
+    """A scale, zero point or bias so that it broadcasts.
+
+    One element becomes a scalar, a vector gets ``trailing`` axes of 1; with more axes it stays.
+    """
+    dims = r.dims(value)
+    if dims is None or (len(dims) > 1 and any(dim != 1 for dim in dims)):
+        return value
+    target = () if all(dim == 1 for dim in dims) else (*dims, *[1] * trailing)
+    if target == dims:
+        return value
+    array = r.constant(value)
+    if array is not None:
+        return r.const(array.reshape(target))  # type: ignore[arg-type]
+    return r.reshape(value, target) or value
+
+
+def is_single(r: Rewriter, value: SSAValue) -> bool:
+    """Whether a value is certain to have one element."""
+    dims = r.dims(value)
+    return dims is not None and all(dim == 1 for dim in dims)
+
+
+def float32(r: Rewriter, value: SSAValue) -> SSAValue:
+    """A number or tensor as float32."""
+    array = r.constant(value)
+    if r.dtype(value) == np.float32:
+        return value
+    if array is not None:
+        return r.const(array.astype(np.float32))
+    return r.make("Cast", value, to=TensorProto.FLOAT)
+
+
+def product(r: Rewriter, lhs: SSAValue, rhs: SSAValue) -> SSAValue:
+    """lhs * rhs of scales in float32."""
+    return _combined(r, "Mul", lhs, rhs)
+
+
+def quotient(r: Rewriter, lhs: SSAValue, rhs: SSAValue) -> SSAValue:
+    """lhs / rhs of scales in float32."""
+    return _combined(r, "Div", lhs, rhs)
+
+
+def _combined(r: Rewriter, name: str, lhs: SSAValue, rhs: SSAValue) -> SSAValue:
+    lhs, rhs = float32(r, lhs), float32(r, rhs)
+    a, b = r.constant(lhs), r.constant(rhs)
+    if a is None or b is None:
+        return r.make(name, lhs, rhs)
+    with np.errstate(all="ignore"):
+        return r.const(np.asarray(a * b if name == "Mul" else a / b), "scale")
+
+
+def dequantized(r: Rewriter, x: SSAValue, scale: SSAValue, zero: SSAValue | None) -> SSAValue:
+    """(x - zero) * scale, of one scale."""
+    return r.make("DequantizeLinear", x, aligned(r, scale), _zero(r, zero))
+
+
+def quantized(
+    r: Rewriter, value: SSAValue, scale: SSAValue | None, zero: SSAValue | None, like: SSAValue
+) -> SSAValue:
+    """saturate(round(value / scale) + zero), for a ``scale`` of None / 1.
+
+    Without a zero point the result has the element type of ``like``.
+    """
+    if zero is None:
+        zero = r.const(np.zeros((), r.dtype(like)), "zero_point")
+    one = scale is None
+    divisor = r.const(np.array(1, np.float32), "one") if one else aligned(r, scale)
+    if is_single(r, zero):
+        return r.make("QuantizeLinear", value, divisor, _zero(r, zero))
+    # ONNX's QuantizeLinear has no zero points with axes of their own.
+    dtype = r.dtype(zero)
+    limits = np.iinfo(dtype)  # type: ignore[arg-type]
+    whole = r.make("Round", value if one else r.make("Div", value, divisor))
+    shifted = r.make("Add", whole, float32(r, zero))
+    bounds = (r.number(float(bound), shifted) for bound in (limits.min, limits.max))
+    return r.make("Cast", r.make("Clip", shifted, *bounds), to=_code(dtype))
+
+
+def _zero(r: Rewriter, zero: SSAValue | None) -> SSAValue | None:
+    return None if zero is None else aligned(r, zero)
+
+
+def _code(dtype: np.dtype | None) -> int:
+    return TensorProto.INT8 if dtype == np.int8 else TensorProto.UINT8
+
+
+def rescaled(r: Rewriter, total: SSAValue, scale: SSAValue) -> SSAValue:
+    """An i32 sum in units of ``scale`` as float32."""
+    return r.make("Mul", r.make("Cast", total, to=TensorProto.FLOAT), scale)
+
+
+def is_bytes(r: Rewriter, *values: SSAValue) -> bool:
+    """Whether all values are tensors of i8 or ui8."""
+    return all((dtype := r.dtype(v)) is not None and dtype.name in BYTES for v in values)
+
+
+CONVOLUTION = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
+"""The attributes of all convolutions."""
+
+
+def integer_convolution(
+    r: Rewriter,
+    op: OnnxOp,
+    data: SSAValue,
+    weight: SSAValue,
+    zeros: tuple[SSAValue | None, SSAValue | None],
+    bias: SSAValue | None,
+) -> SSAValue:
+    """ConvInteger with the attributes of another convolution, plus a bias [M] in i32."""
+    held = {**op.attributes, **op.properties}
+    kept = {name: held[name] for name in CONVOLUTION if name in held}
+    data_zero, weight_zero = zeros
+    operands = [data, weight, _zero(r, data_zero), _zero(r, weight_zero)]
+    total = r.build(r.class_of("ConvInteger"), operands, {}, kept)
+    if bias is None:
+        return total
+    return r.make("Add", total, aligned(r, bias, len(r.dims(weight) or ()) - 2))
+
+
+@rewrite("QLinearConv")
+def qlinear_conv(r: Rewriter, op: OnnxOp) -> Replacement:
+    """QLinearConv(x, w, b) -> ConvInteger(x, w) + b, requantized"""
+    x, xs, xz, w, ws, wz, ys, yz = op.operands[:8]
+    dims = r.dims(w)
+    if dims is None:
+        return None
+    total = integer_convolution(r, op, x, w, (xz, wz), present(op, 8))
+    per_channel = aligned(r, ws, len(dims) - 2)
+    scale = quotient(r, product(r, aligned(r, xs), per_channel), aligned(r, ys))
+    return quantized(r, rescaled(r, total, scale), None, yz, x)
+
+
+def rows(r: Rewriter, value: SSAValue, matrix: SSAValue) -> SSAValue:
+    """A scale or zero point with one element, or one for each row of a matrix."""
+    return aligned(r, value, 1 if len(r.dims(matrix) or ()) > 1 else 0)
+
+
+@rewrite("QLinearMatMul")
+def qlinear_matmul(r: Rewriter, op: OnnxOp) -> Replacement:
+    """QLinearMatMul(a, b) -> MatMulInteger(a, b), requantized"""
+    a, a_scale, az, b, b_scale, bz, y_scale, yz = op.operands
+    if r.dims(a) is None or r.dims(b) is None:
+        return None
+    if not is_bytes(r, a, b):
+        value = r.make("MatMul", dequantized(r, a, a_scale, az), dequantized(r, b, b_scale, bz))
+        return quantized(r, value, y_scale, yz, a)
+    total = r.make("MatMulInteger", a, b, az, bz)
+    scale = product(r, rows(r, a_scale, a), aligned(r, b_scale))
+    scale = quotient(r, scale, rows(r, y_scale, a))
+    return quantized(r, rescaled(r, total, scale), None, rows(r, yz, a), a)
