@@ -13,7 +13,7 @@ before.
 
 One walk forward: each operation is matched against the rules of its operator, what a rule makes is
 visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
-`quantized`, `contrib`, `contrib_quantized` and `control`.
+`quantized`, `qdq`, `contrib`, `contrib_quantized` and `control`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from passes.onnx.simplify import (
     contrib_quantized,
     control,
     identities,
+    qdq,
     quantized,
     recompose,
     views,
@@ -54,6 +55,7 @@ __all__ = [
     "contrib_quantized",
     "control",
     "identities",
+    "qdq",
     "quantized",
     "recompose",
     "views",

@@ -25,6 +25,7 @@ from passes.onnx.simplify.quantized import (
     quotient,
     rescaled,
     rows,
+    transposed,
 )
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
 
@@ -197,23 +198,14 @@ def qlinear_conv(r: Rewriter, op: OnnxOp) -> Replacement:
     return _as_given(r, op, quantized(r, rescaled(r, total, scale), None, yz, x))
 
 
-def _transposed(r: Rewriter, value: SSAValue, wanted: bool) -> SSAValue:
-    array = r.constant(value)
-    if not wanted:
-        return value
-    if array is not None:
-        return r.const(np.ascontiguousarray(array.T), "transposed")
-    return r.make("Transpose", value, perm=(1, 0))
-
-
 @rewrite("QGemm", domain=MS)
 def qgemm(r: Rewriter, op: OnnxOp) -> Replacement:
     """MatMulInteger(A', B') + C in units of alpha * a scale * b scale, float or requantized"""
     a, a_scale, az, b, b_scale, bz = op.operands[:6]
     if r.dims(a) is None or r.dims(b) is None:
         return None
-    a = _transposed(r, a, bool(op.get("transA")))
-    b = _transposed(r, b, bool(op.get("transB")))
+    a = transposed(r, a, bool(op.get("transA")))
+    b = transposed(r, b, bool(op.get("transB")))
     total = r.make("MatMulInteger", a, b, az, bz)
     if (addend := present(op, 6)) is not None:
         total = r.make("Add", total, addend)

@@ -158,6 +158,16 @@ def rows(r: Rewriter, value: SSAValue, matrix: SSAValue) -> SSAValue:
     return aligned(r, value, 1 if len(r.dims(matrix) or ()) > 1 else 0)
 
 
+def transposed(r: Rewriter, matrix: SSAValue, wanted: bool) -> SSAValue:
+    """A matrix, or its transposition."""
+    array = r.constant(matrix)
+    if not wanted:
+        return matrix
+    if array is not None:
+        return r.const(np.ascontiguousarray(array.T), "transposed")
+    return r.make("Transpose", matrix, perm=(1, 0))
+
+
 @rewrite("QLinearMatMul")
 def qlinear_matmul(r: Rewriter, op: OnnxOp) -> Replacement:
     """QLinearMatMul(a, b) -> MatMulInteger(a, b), requantized"""
