@@ -22,6 +22,9 @@ from passes.lower.onnx_to_krnl.reductions import known_axes
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
 
+PRODUCTS = ("MatMul", "MatMulInteger", "Conv", "ConvInteger")
+"""Roots whose rows are joined where all of them meet one matrix."""
+
 
 @dataclass(frozen=True)
 class _Shape:
@@ -85,13 +88,13 @@ def _is_reduction(op: OnnxOp) -> bool:
 
 def _factors(root: OnnxOp | None) -> set[SSAValue]:
     """What every row of every batch is multiplied with (and a bias); empty for other roots."""
-    if root is None or root.DOMAIN or root.OP_TYPE not in ("MatMul", "Conv"):
+    if root is None or root.DOMAIN or root.OP_TYPE not in PRODUCTS:
         return set()
     data, weight = (dims_of(value.type) for value in root.operands[:2])
     same_order = layout_of(root.operands[0].type) == layout_of(root.results[0].type)
     if data is None or weight is None or not same_order:
         return set()
-    if root.OP_TYPE == "MatMul":
+    if root.OP_TYPE.startswith("MatMul"):
         return set(root.operands[1:]) if len(weight) == 2 and len(data) > 2 else set()
     steps = root.get("strides") or ()
     pointwise = root.get("group") == 1 and all(n == 1 for n in (*weight[2:], *steps))
