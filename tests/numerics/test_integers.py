@@ -211,6 +211,15 @@ def test_ties() -> None:
     assert run_model(made, {"a": a})["y"].ravel().tolist() == expected
 
 
+@pytest.mark.parametrize("kind", [U8, I8])
+def test_quantized_numbers_out_of_range(kind: Any) -> None:
+    """NaN becomes the lowest number, infinities the ends of the range."""
+    x = np.tile(np.float32([np.nan, np.inf, -np.inf, 1e30, -0.0, 0.5]), 8)
+    constants = {"s": number(0.1), "z": np.array(3, kind)}
+    made = one_node("QuantizeLinear", {"x": x}, constants=constants)
+    check(made, {"x": x}, reference=False)
+
+
 # onnxruntime's own operators --------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from xdsl.dialects import math
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute
 
+from dialects import arith
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.elements import element_of_code
 from dialects.onnx.types import element_type_of
@@ -57,6 +58,10 @@ def rounded(s: Scalars, value: Scalar, element: Attribute) -> Scalar:
 
 
 def saturated(s: Scalars, value: Scalar, element: Attribute) -> Scalar:
-    """A whole number in a float as an integer, at the type's limits where it is beyond them."""
+    """A whole number in a float as an integer, at the type's limits where it is beyond them.
+
+    NaN becomes the lowest, as in onnxruntime. With a constant, maxnum is one instruction.
+    """
     low, high = (s.cast(limit(element), value.element) for limit in (s.lowest, s.highest))
-    return s.cast(s.min(s.max(value, low), high), element)
+    bounded = s.binary(arith.MinnumfOp, s.binary(arith.MaxnumfOp, value, low), high)
+    return s.cast(bounded, element)

@@ -136,6 +136,18 @@ def gemm_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
     return r.make("Add", rescaled(r, total, scale), addend)
 
 
+@rewrite("QuantizeLinear", "DequantizeLinear")
+def without_zero(r: Rewriter, op: OnnxOp) -> Replacement:
+    """QuantizeLinear(x, s, 0) -> QuantizeLinear(x, s) to ui8; DequantizeLinear of any integers"""
+    zero = present(op, 2)
+    dtype = None if zero is None else r.dtype(zero)
+    if zero is None or dtype is None or dtype.kind not in "iu" or _is_not_zero(r, zero):
+        return None
+    if op.OP_TYPE == "QuantizeLinear" and (dtype != np.uint8 or op.get("output_dtype")):
+        return None
+    return r.like(op, list(op.operands[:2]))
+
+
 @rewrite("QuantizeLinear")
 def quantize_of_dequantized(r: Rewriter, op: OnnxOp) -> Replacement:
     """QuantizeLinear(DequantizeLinear(x, s, z), s, z) -> x, for bytes"""

@@ -12,6 +12,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from dialects.onnx.constants import pool_of
 from dialects.onnx.ops import Const, OnnxOp
+from dialects.onnx.types import is_none
 from passes.onnx.infer_shapes import InferShapes
 from passes.onnx.simplify import Simplify
 from passes.onnx.simplify.rewriter import Rewriter
@@ -108,3 +109,22 @@ def test_scale_of_a_quantized_product() -> None:
     assert isinstance(ops["Mul"].operands[1].owner, Const)
     assert rewriter.scalar(ops["Mul"].operands[1]) == 0.125
     assert rewriter.scalar(ops["QuantizeLinear"].operands[1]) == 1
+
+
+def test_zero_points_of_zero_are_absent() -> None:
+    """But QuantizeLinear's says the element type, where that is not ui8."""
+    _, module = simplified(
+        "g (float[n] x) => (float[n] y, int8[n] q) { a = Abs(x) q = QuantizeLinear(a, s, zw)"
+        " b = QuantizeLinear(a, t, z) y = DequantizeLinear(b, s, z) }"
+    )
+    ops = [op for op in main_of(module).body.block.ops if isinstance(op, OnnxOp)]
+    found = {
+        (op.OP_TYPE, str(op.results[0].type.element_type)): is_none(op.operands[2])  # type: ignore
+        for op in ops
+        if op.OP_TYPE in ("QuantizeLinear", "DequantizeLinear")
+    }
+    assert found == {
+        ("QuantizeLinear", "i8"): False,
+        ("QuantizeLinear", "ui8"): True,
+        ("DequantizeLinear", "f32"): True,
+    }
