@@ -133,7 +133,7 @@ def test_conv_integer(name: str, constant: bool) -> None:
 # Requantization, against onnxruntime ------------------------------------------------------------
 
 
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=5, deadline=None, derandomize=True)
 @given(st.data())
 def test_qlinear_conv(draws: st.DataObject) -> None:
     name = draws.draw(st.sampled_from(list(CONVOLUTIONS)))
