@@ -42,6 +42,7 @@ PASSES = {
     "onnx-form-dispatches": "passes.onnx.form_dispatches:FormDispatches",
     "onnx-infer-shapes": "passes.onnx.infer_shapes:InferShapes",
     "onnx-legalize": "passes.onnx.legalize:Legalize",
+    "onnx-multiply-integers": "passes.onnx.multiply_integers:MultiplyIntegers",
     "onnx-normalize-scan": "passes.onnx.normalize_scan:NormalizeScan",
     "onnx-simplify": "passes.onnx.simplify:Simplify",
     "verify-stage": "passes.borders:VerifyStage",

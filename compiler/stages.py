@@ -41,6 +41,7 @@ STAGES = (
         "krnl",
         lambda target: (
             "onnx-legalize",
+            "onnx-multiply-integers",
             "onnx-decompose-integers",
             "onnx-check-indices",
             "onnx-bind-parameters",

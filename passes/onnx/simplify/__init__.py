@@ -13,11 +13,12 @@ before.
 
 One walk forward: each operation is matched against the rules of its operator, what a rule makes is
 visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
-`quantized`, `qdq`, `contrib`, `contrib_quantized` and `control`.
+`quantized`, `contrib`, `contrib_quantized` and `control`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from onnx.defs import onnx_opset_version
@@ -38,14 +39,13 @@ from passes.onnx.simplify import (
     contrib_quantized,
     control,
     identities,
-    qdq,
     quantized,
     recompose,
     views,
     weights,
 )
 from passes.onnx.simplify.duplicates import Seen
-from passes.onnx.simplify.rewriter import RULES, Rewriter
+from passes.onnx.simplify.rewriter import RULES, Rewriter, Rule
 
 __all__ = [
     "RULES",
@@ -55,7 +55,6 @@ __all__ = [
     "contrib_quantized",
     "control",
     "identities",
-    "qdq",
     "quantized",
     "recompose",
     "views",
@@ -89,8 +88,11 @@ def opset_of(module: ModuleOp) -> int:
 class Walk:
     """One walk through a function."""
 
-    def __init__(self, pool: ConstantPool, opset: int) -> None:
+    def __init__(
+        self, pool: ConstantPool, opset: int, rules: Mapping[tuple[str, str], list[Rule]] = RULES
+    ) -> None:
         self.rewriter = Rewriter(pool, opset)
+        self.rules = rules
 
     def block(self, block: Block, seen: Seen) -> None:
         """Simplifies a block; ``seen`` holds the operations that dominate it."""
@@ -116,7 +118,7 @@ class Walk:
             return following
         if not isinstance(op, OnnxOp):
             return None
-        for rule in RULES.get(operator_of(op), ()):
+        for rule in self.rules.get(operator_of(op), ()):
             self.rewriter.at, self.rewriter.made = op, []
             found = rule(self.rewriter, op)
             if found is not None:

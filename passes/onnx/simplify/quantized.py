@@ -181,3 +181,34 @@ def qlinear_matmul(r: Rewriter, op: OnnxOp) -> Replacement:
     scale = product(r, rows(r, a_scale, a), aligned(r, b_scale))
     scale = quotient(r, scale, rows(r, y_scale, a))
     return quantized(r, rescaled(r, total, scale), None, rows(r, yz, a), a)
+
+
+def is_not_zero(r: Rewriter, zero: SSAValue) -> bool:
+    array = r.constant(zero)
+    return array is None or bool(array.any())
+
+
+@rewrite("QuantizeLinear", "DequantizeLinear")
+def without_zero(r: Rewriter, op: OnnxOp) -> Replacement:
+    """QuantizeLinear(x, s, 0) -> QuantizeLinear(x, s) to ui8; DequantizeLinear of any integers"""
+    zero = present(op, 2)
+    dtype = None if zero is None else r.dtype(zero)
+    if zero is None or dtype is None or dtype.kind not in "iu" or is_not_zero(r, zero):
+        return None
+    if op.OP_TYPE == "QuantizeLinear" and (dtype != np.uint8 or op.get("output_dtype")):
+        return None
+    return r.like(op, list(op.operands[:2]))
+
+
+@rewrite("QuantizeLinear")
+def quantize_of_dequantized(r: Rewriter, op: OnnxOp) -> Replacement:
+    """QuantizeLinear(DequantizeLinear(x, s, z), s, z) -> x, for bytes"""
+    inner = r.producer(op.operands[0], "DequantizeLinear")
+    if inner is None or r.dtype(inner.operands[0]) != r.dtype(op.results[0]):
+        return None
+    dtype, scale = r.dtype(op.results[0]), r.scalar(op.operands[1])
+    if dtype is None or dtype.name not in BYTES or scale is None or not 1e-30 < scale < 1e30:
+        return None
+    zeros = [0 if present(each, 2) is None else r.scalar(each.operands[2]) for each in (op, inner)]
+    same = scale == r.scalar(inner.operands[1]) and None not in zeros and zeros[0] == zeros[1]
+    return inner.operands[0] if same else None

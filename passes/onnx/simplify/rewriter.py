@@ -65,12 +65,14 @@ def version(name: str, opset: int) -> int:
     return next(found for found in later if found is not None and found >= oldest)
 
 
-def rewrite(*names: str, domain: str = "") -> Callable[[Rule], Rule]:
-    """Registers a rule for operators."""
+def rewrite(
+    *names: str, domain: str = "", table: dict[tuple[str, str], list[Rule]] = RULES
+) -> Callable[[Rule], Rule]:
+    """Registers a rule for operators; another ``table`` than `RULES` is another pass's."""
 
     def register(rule: Rule) -> Rule:
         for name in names:
-            RULES.setdefault((domain, name), []).append(rule)
+            table.setdefault((domain, name), []).append(rule)
         return rule
 
     return register

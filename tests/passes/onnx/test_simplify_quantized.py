@@ -1,4 +1,4 @@
-"""onnx-simplify on quantized operators and QDQ models: which operators are left."""
+"""onnx-simplify and onnx-multiply-integers on quantized models: which operators are left."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dialects.onnx.constants import pool_of
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.types import is_none
 from passes.onnx.infer_shapes import InferShapes
+from passes.onnx.multiply_integers import MultiplyIntegers
 from passes.onnx.simplify import Simplify
 from passes.onnx.simplify.rewriter import Rewriter
 
@@ -87,7 +88,7 @@ def simplified(text: str) -> tuple[Context, ModuleOp]:
     read = str(model_of(text).graph.node)
     constants = {n: array for n, array in CONSTANTS.items() if f'input: "{n}"' in read}
     ctx, module = module_of(model_of(text, constants, opset=18))
-    for each in (InferShapes(), Simplify()):
+    for each in (InferShapes(), Simplify(), MultiplyIntegers()):
         each.apply(ctx, module)
     module.verify()
     return ctx, module

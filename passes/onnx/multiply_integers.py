@@ -1,10 +1,12 @@
-"""Products of dequantized operands as integer products, as ONNX Runtime does.
+"""`onnx-multiply-integers`: products of dequantized operands as integer products.
 
     Conv(DequantizeLinear(x), DequantizeLinear(w), b)
-        -> Cast(ConvInteger(x, w) + b) * (x scale * w scale)
+        ==>  Cast(ConvInteger(x, w) + b) * (x scale * w scale)
 
-What stands behind a product (activations, QuantizeLinear) stays and fuses with it. Sums in integers
-are exact, where those in float32 round.
+Requires a simplified module with types. Ensures that Conv, MatMul and Gemm of bytes (QDQ models)
+are integer products, as in ONNX Runtime. What stands behind a product (activations, QuantizeLinear)
+stays and fuses with it. Sums in integers are exact, where those in float32 round: a quantized
+number may come out as its neighbour, which is why this is no simplification.
 """
 
 from __future__ import annotations
@@ -13,14 +15,23 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
+from xdsl.passes import ModulePass
 
+from dialects.onnx.constants import pool_of
 from dialects.onnx.ops import OnnxOp
+from passes.onnx.editing import erase_dead
+from passes.onnx.simplify import Walk, opset_of
+from passes.onnx.simplify.duplicates import Seen
 from passes.onnx.simplify.identities import clip_bounds
 from passes.onnx.simplify.quantized import (
     BYTES,
     aligned,
     integer_convolution,
+    is_not_zero,
     is_single,
     product,
     quantized,
@@ -28,10 +39,28 @@ from passes.onnx.simplify.quantized import (
     rescaled,
     transposed,
 )
-from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
+from passes.onnx.simplify.rewriter import Replacement, Rewriter, Rule, present, rewrite
+
+PRODUCTS: dict[tuple[str, str], list[Rule]] = {}
+"""The rules of this pass."""
 
 DEEPEST = 1 << 15
 """Products of two 9-bit numbers of which an i32 holds the sum, whatever they are."""
+
+
+@dataclass(frozen=True)
+class MultiplyIntegers(ModulePass):
+    """Makes products of dequantized bytes integer products."""
+
+    name = "onnx-multiply-integers"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Rewrites every function in place."""
+        pool = pool_of(ctx)
+        for function in op.body.block.ops:
+            if isinstance(function, FuncOp) and not function.is_declaration:
+                Walk(pool, opset_of(op), PRODUCTS).block(function.body.block, Seen(pool))
+                erase_dead(function.body.block)
 
 
 @dataclass(frozen=True)
@@ -70,18 +99,13 @@ def integer_bias(r: Rewriter, bias: SSAValue | None, scale: SSAValue) -> SSAValu
     if op is None or r.dtype(op.operands[0]) != np.int32:
         return None
     zero, own, wanted = present(op, 2), r.constant(op.operands[1]), r.constant(scale)
-    if own is None or wanted is None or (zero is not None and _is_not_zero(r, zero)):
+    if own is None or wanted is None or (zero is not None and is_not_zero(r, zero)):
         return None
     same = own.size == wanted.size and np.allclose(own.ravel(), wanted.ravel(), 1e-5, 0)
     return op.operands[0] if same else None
 
 
-def _is_not_zero(r: Rewriter, zero: SSAValue) -> bool:
-    array = r.constant(zero)
-    return array is None or bool(array.any())
-
-
-@rewrite("Conv")
+@rewrite("Conv", table=PRODUCTS)
 def conv_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
     """Conv(DequantizeLinear(x), DequantizeLinear(w), b) -> ConvInteger(x, w) * scale + b"""
     x, w = dequantized_bytes(r, op.operands[0]), dequantized_bytes(r, op.operands[1], 0)
@@ -97,7 +121,7 @@ def conv_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
     return r.make("Add", value, aligned(r, bias, spatial))
 
 
-@rewrite("MatMul")
+@rewrite("MatMul", table=PRODUCTS)
 def matmul_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
     """MatMul(DequantizeLinear(a), DequantizeLinear(b)) -> MatMulInteger(a, b) * scale"""
     a, b = dequantized_bytes(r, op.operands[0]), dequantized_bytes(r, op.operands[1], -1)
@@ -110,7 +134,7 @@ def matmul_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
     return rescaled(r, total, product(r, aligned(r, a.scale), aligned(r, b.scale)))
 
 
-@rewrite("Gemm")
+@rewrite("Gemm", table=PRODUCTS)
 def gemm_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
     """Gemm(DequantizeLinear(a), DequantizeLinear(b), c) -> MatMulInteger(a', b') * scale + c"""
     if op.SINCE < 7:
@@ -136,33 +160,7 @@ def gemm_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
     return r.make("Add", rescaled(r, total, scale), addend)
 
 
-@rewrite("QuantizeLinear", "DequantizeLinear")
-def without_zero(r: Rewriter, op: OnnxOp) -> Replacement:
-    """QuantizeLinear(x, s, 0) -> QuantizeLinear(x, s) to ui8; DequantizeLinear of any integers"""
-    zero = present(op, 2)
-    dtype = None if zero is None else r.dtype(zero)
-    if zero is None or dtype is None or dtype.kind not in "iu" or _is_not_zero(r, zero):
-        return None
-    if op.OP_TYPE == "QuantizeLinear" and (dtype != np.uint8 or op.get("output_dtype")):
-        return None
-    return r.like(op, list(op.operands[:2]))
-
-
-@rewrite("QuantizeLinear")
-def quantize_of_dequantized(r: Rewriter, op: OnnxOp) -> Replacement:
-    """QuantizeLinear(DequantizeLinear(x, s, z), s, z) -> x, for bytes"""
-    inner = r.producer(op.operands[0], "DequantizeLinear")
-    if inner is None or r.dtype(inner.operands[0]) != r.dtype(op.results[0]):
-        return None
-    dtype, scale = r.dtype(op.results[0]), r.scalar(op.operands[1])
-    if dtype is None or dtype.name not in BYTES or scale is None or not 1e-30 < scale < 1e30:
-        return None
-    zeros = [0 if present(each, 2) is None else r.scalar(each.operands[2]) for each in (op, inner)]
-    same = scale == r.scalar(inner.operands[1]) and None not in zeros and zeros[0] == zeros[1]
-    return inner.operands[0] if same else None
-
-
-@rewrite("QuantizeLinear")
+@rewrite("QuantizeLinear", table=PRODUCTS)
 def requantize(r: Rewriter, op: OnnxOp) -> Replacement:
     """QuantizeLinear(Relu(Cast(sum) * a), s, z) -> QuantizeLinear(Cast(sum) * (a / s), 1, z)
 
