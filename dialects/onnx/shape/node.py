@@ -52,8 +52,11 @@ class Scope(Protocol):
         """Infers a subgraph with these argument types; gives the types it yields."""
         ...
 
-    def take_branch(self, region: Region) -> list[Attribute]:
-        """Infers the only branch that an If can take, which will stand in its place."""
+    def take_branch(self, region: Region, unless: str | None = None) -> list[Attribute]:
+        """Infers the only branch that an If can take, which will stand in its place.
+
+        ``unless``: a run checks that the condition chooses it, or fails with this message.
+        """
         ...
 
 

@@ -28,7 +28,7 @@ from dialects.onnx.constants import ConstantPool, array_of, dense_attribute, rel
 from dialects.onnx.dims import Dim, substitute, symbols_of
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
-from dialects.onnx.types import dims_of, element_type_of, is_tensor
+from dialects.onnx.types import dims_of, element_type_of, is_none, is_tensor
 from passes.lower.onnx_to_krnl.collapse import collapsed_dims
 from passes.lower.onnx_to_krnl.kernel import layout_of_value
 from passes.lower.onnx_to_krnl.registry import HOST, key_of
@@ -281,6 +281,8 @@ class ProgramBuilder:
                 check = hal.CheckRangeOp(self.buffer(op.range), op.sizes)
                 check.location = op.location
                 self.add(check)
+            elif isinstance(op, ops.CheckCondition):
+                self._check_condition(op)
             elif isinstance(op, OnnxOp) and (key := key_of(op)) is not None and key in HOST:
                 HOST[key](self, op)
             elif isinstance(op, OnnxOp) and is_view(op):
@@ -338,6 +340,21 @@ class ProgramBuilder:
         made.location = op.location
         self.add(made)
         self.known |= set(names)
+
+    def _check_condition(self, op: ops.CheckCondition) -> None:
+        """A check of a boolean, unless it is one of sizes that `assume` has made."""
+        if is_none(op.condition):
+            return
+        self.symbols_made += 1
+        name = f"condition__{self.symbols_made}"
+        self.add(hal.SymbolsOp(self.buffer(op.condition), ArrayAttr([StringAttr(name)])))
+        self.known.add(name)
+        properties = {
+            "lhs": StringAttr(name),
+            "rhs": StringAttr(str(op.expected.value.data & 1)),
+            "message": op.reason,
+        }
+        self.add(hal.CheckOp.create(properties=properties, location=op.location))
 
     def assume(self, op: Operation) -> list[hal.CheckOp]:
         """Checks of sizes that must agree, where shape inference could not prove it.
