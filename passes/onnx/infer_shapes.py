@@ -49,7 +49,16 @@ from xdsl.ir import Attribute, Block, Operation, OpResult, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.onnx.constants import ConstantPool, array_of, make_const, pool_of
-from dialects.onnx.dims import SIGNED_PREFIX, Dim, DimExpr, parse_dim, symbol, symbols_of
+from dialects.onnx.dims import (
+    SIGNED_PREFIX,
+    Dim,
+    DimExpr,
+    at_most,
+    maximum,
+    parse_dim,
+    symbol,
+    symbols_of,
+)
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import CheckCondition, Const, OnnxOp, Symbols
 from dialects.onnx.shape import (
@@ -272,11 +281,20 @@ class Inference:
             for result, kind in zip(op.results, kinds, strict=False):
                 if not is_none(result):
                     result._type = kind
+            self._check_sizes(op)
             self._propagate(s)
         except ShapeError as error:
             raise InvalidModelError(str(error), place_of(op.location, "onnx")) from error
         finally:
             self.op = outer
+
+    def _check_sizes(self, op: OnnxOp) -> None:
+        """Notes sizes that may come out negative; those of operands were seen before."""
+        given = {dim for operand in op.operands for dim in dims_of(operand.type) or ()}
+        for result in op.results:
+            for dim in dims_of(result.type) or ():
+                if isinstance(dim, DimExpr) and dim not in given and not at_most(0, dim):
+                    self.assume(maximum(dim, 0), dim)
 
     def _kinds(self, s: NodeShapes) -> Sequence[Attribute]:
         """Result types by the operator's rule; nothing is known behind an unknown operator."""

@@ -25,7 +25,7 @@ from dialects import hal
 from dialects.hal import size_strings
 from dialects.onnx import ops
 from dialects.onnx.constants import ConstantPool, array_of, dense_attribute, release_pages
-from dialects.onnx.dims import Dim, substitute, symbols_of
+from dialects.onnx.dims import Dim, maximum, parse_dim, substitute, symbols_of
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_none, is_tensor
@@ -384,10 +384,13 @@ class ProgramBuilder:
 
 def _check(pair: ArrayAttr, broadcast: bool, op: Operation) -> hal.CheckOp:
     lhs, rhs = (entry.data for entry in pair)  # type: ignore[attr-defined]
+    text = f"sizes {lhs} = {{0}} and {rhs} = {{1}} must be equal"
+    if lhs == str(maximum(parse_dim(rhs), 0)):
+        text = f"the size {rhs} = {{1}} is negative"
     properties: dict[str, Attribute] = {
         "lhs": StringAttr(lhs),
         "rhs": StringAttr(rhs),
-        "message": StringAttr(f"sizes {lhs} = {{0}} and {rhs} = {{1}} must be equal"),
+        "message": StringAttr(text),
     }
     if broadcast:
         properties["broadcast"] = IntegerAttr(1, 1)
