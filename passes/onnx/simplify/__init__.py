@@ -13,7 +13,7 @@ before.
 
 One walk forward: each operation is matched against the rules of its operator, what a rule makes is
 visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
-`contrib` and `control`.
+`sequences`, `spectral`, `contrib` and `control`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,17 @@ from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape import operator_of
 from dialects.onnx.types import is_tensor
 from passes.onnx.editing import erase_dead, is_dead, replace_value, update_function_type
-from passes.onnx.simplify import algebra, contrib, control, identities, recompose, views, weights
+from passes.onnx.simplify import (
+    algebra,
+    contrib,
+    control,
+    identities,
+    recompose,
+    sequences,
+    spectral,
+    views,
+    weights,
+)
 from passes.onnx.simplify.duplicates import Seen
 from passes.onnx.simplify.rewriter import RULES, Rewriter
 
@@ -44,6 +54,8 @@ __all__ = [
     "control",
     "identities",
     "recompose",
+    "sequences",
+    "spectral",
     "views",
     "weights",
 ]
