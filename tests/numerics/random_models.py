@@ -574,7 +574,7 @@ def finish(m: Model, outputs: Sequence[str]) -> tuple[onnx.ModelProto, dict[str,
 
 
 def differences(seed: int, steps: int = 9) -> str | None:
-    """What onnxruntime and we disagree on for a seed, "" if nothing; None where it cannot run it."""
+    """What onnxruntime and we disagree on for a seed; "" if nothing, None where it cannot run."""
     from numerics.harness import compile_model
 
     model, feed = random_model(seed, steps)

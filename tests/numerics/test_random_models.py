@@ -1,4 +1,4 @@
-"""Random networks give what onnxruntime gives; `random_models.py` runs many more of them by hand."""
+"""Random networks give what onnxruntime gives; `random_models.py` runs more of them by hand."""
 
 from __future__ import annotations
 

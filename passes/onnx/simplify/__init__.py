@@ -13,7 +13,7 @@ before.
 
 One walk forward: each operation is matched against the rules of its operator, what a rule makes is
 visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
-`sequences`, `spectral`, `contrib` and `control`.
+`sequences`, `spectral`, `contrib`, `ml` and `control`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from passes.onnx.simplify import (
     contrib,
     control,
     identities,
+    ml,
     recompose,
     sequences,
     spectral,
@@ -53,6 +54,7 @@ __all__ = [
     "contrib",
     "control",
     "identities",
+    "ml",
     "recompose",
     "sequences",
     "spectral",
