@@ -155,10 +155,12 @@ class _Class:
         """The common part of two boxes over all that they cover; 0 where one has no area."""
         s = self.k.s
         zero = s.const(0, self.element)
-        sides = [s.max(s.sub(s.min(x[i + 1], y[i + 1]), s.max(x[i], y[i])), zero) for i in (0, 2)]
-        common = s.mul(*sides)
+        first, second = (
+            s.max(s.sub(s.min(x[i + 1], y[i + 1]), s.max(x[i], y[i])), zero) for i in (0, 2)
+        )
+        common = s.mul(first, second)
         areas = [s.mul(s.sub(b[1], b[0]), s.sub(b[3], b[2])) for b in (x, y)]
-        covered = s.sub(s.add(*areas), common)
+        covered = s.sub(s.add(areas[0], areas[1]), common)
         has_area = s.bit_and(*(s.compare("gt", area, zero) for area in areas))
         ratio = s.div(common, covered)
         return s.select(s.bit_and(has_area, s.compare("gt", covered, zero)), ratio, zero)

@@ -6,9 +6,12 @@ multiplies; the lengths that audio models use are short enough for that to win.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from xdsl.ir import SSAValue
 
+from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import normalize_axis
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
@@ -52,7 +55,7 @@ def dft(r: Rewriter, op: OnnxOp) -> Replacement:
         return None
     axis = normalize_axis(axis, len(dims))
     points, components = dims[axis], dims[-1]
-    if not isinstance(points, int) or components not in (1, 2):
+    if not isinstance(points, int) or not isinstance(components, int):
         return None
     inverse, onesided = bool(op.get("inverse")), bool(op.get("onesided"))
     given = present(op, 1)
@@ -69,7 +72,7 @@ def dft(r: Rewriter, op: OnnxOp) -> Replacement:
         bins = length // 2 + 1 if onesided else length
         if points * bins * 4 > LARGEST:
             return None
-        matrix = fourier_matrix(points, length, bins, int(components), inverse)
+        matrix = fourier_matrix(points, length, bins, components, inverse)
     return _transformed(r, x, axis, matrix)
 
 
@@ -115,20 +118,19 @@ def stft(r: Rewriter, op: OnnxOp) -> Replacement:
         return None
     components = dims[2] if len(dims) == 3 else 1
     bins = int(length) // 2 + 1 if op.get("onesided") else int(length)
-    if components not in (1, 2) or length * bins * 4 > LARGEST:
+    if not isinstance(components, int) or length * bins * 4 > LARGEST:
         return None
-    matrix = fourier_matrix(int(length), int(length), bins, int(components), inverse=False)
+    matrix = fourier_matrix(int(length), int(length), bins, components, inverse=False)
     if taps is not None:
         matrix *= taps.astype(np.float64)[:, None, None, None]
-    return _filtered(r, signal, int(step), matrix, int(components))
+    return _filtered(r, signal, dims, int(step), matrix)
 
 
 def _filtered(
-    r: Rewriter, signal: SSAValue, step: int, matrix: np.ndarray, components: int
+    r: Rewriter, signal: SSAValue, dims: Sequence[Dim], step: int, matrix: np.ndarray
 ) -> SSAValue | None:
     """[batch, samples(, components)] -> [batch, frames, bins, 2]"""
-    dims = r.dims(signal) or ()
-    length, _, bins, _ = matrix.shape
+    length, components, bins, _ = matrix.shape
     if components == 2:
         rows = r.make("Transpose", signal, perm=(0, 2, 1))
     else:
@@ -138,6 +140,6 @@ def _filtered(
     filters = matrix.transpose(2, 3, 1, 0).reshape(bins * 2, components, length)
     weights = r.const(np.ascontiguousarray(filters).astype(r.dtype(signal)), "waves")
     spectra = r.make("Conv", rows, weights, None, kernel_shape=(length,), strides=(step,))
-    frames = (r.dims(spectra) or ())[2]
+    frames = list(r.dims(spectra) or ())[2]
     moved = r.make("Transpose", spectra, perm=(0, 2, 1))
     return r.reshape(moved, [dims[0], frames, bins, 2])
