@@ -17,7 +17,7 @@ from compiler.exporter.protos import AttributeWriter
 from compiler.exporter.upgrades import apply, upgrades
 from dialects.onnx.constants import array_of
 from dialects.onnx.locations import Node, node_of
-from dialects.onnx.ops import Call, Const, Custom, NoValue, OnnxOp, Symbols, Yield
+from dialects.onnx.ops import Call, CheckCondition, Const, Custom, NoValue, OnnxOp, Symbols, Yield
 from dialects.onnx.types import UnknownType, is_none
 from runtime.errors import InvalidModelError, UnsupportedError
 
@@ -153,8 +153,8 @@ class GraphWriter:
             self._constant(op, graph)
         elif isinstance(op, OnnxOp) and (op.SCHEMA is not None or isinstance(op, Custom | Call)):
             self._node(op, graph)
-        # Names of sizes say nothing to a runtime that computes them.
-        elif not isinstance(op, Symbols):
+        # Names of sizes say nothing to a runtime that computes them, and ONNX has no assertions.
+        elif not isinstance(op, Symbols | CheckCondition):
             raise UnsupportedError(
                 f"operation '{op.name}' has no ONNX form",
                 hint="export before onnx-legalize",

@@ -11,6 +11,7 @@
     onnx.Symbols             names of sizes that the elements of a tensor are
     onnx.IndexRange          the smallest and largest of some indices
     onnx.CheckRange          fails the run where they leave a tensor
+    onnx.CheckCondition      fails the run where a boolean is not what shape inference relied on
     onnx.Dispatch            a call of a dispatch, see passes/onnx/form_dispatches.py
     onnx.Content             a tensor whose elements are symbolic sizes
     onnx.Recurrence          the steps of an RNN, GRU or LSTM
@@ -231,6 +232,20 @@ class CheckRange(IRDLOperation):
     name = "onnx.CheckRange"
     range = operand_def()
     sizes = prop_def(ArrayAttr[StringAttr])
+
+
+@irdl_op_definition
+class CheckCondition(IRDLOperation):
+    """Ends the run with an error unless a boolean is ``expected``.
+
+    Shape inference writes it where it leaves out a branch of an If: ``reason`` says why the branch
+    cannot run. The operand is absent where `onnx.assume` says the same of sizes.
+    """
+
+    name = "onnx.CheckCondition"
+    condition = operand_def()
+    expected = prop_def(IntegerAttr)
+    reason = prop_def(StringAttr)
 
 
 @irdl_op_definition
@@ -496,7 +511,8 @@ def resolve(domain: str, op_type: str, opset: int) -> type[OnnxOp] | None:
 def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
-    hand_written = [NoValue, Const, Symbols, Content, IndexRange, CheckRange, Dispatch, Recurrence]
+    checks = [IndexRange, CheckRange, CheckCondition]
+    hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, Recurrence]
     return [*hand_written, Yield, Custom, Call, *made]
 
 

@@ -59,6 +59,11 @@ class CheckRange(IRDLOperation):
     range: SSAValue
     sizes: ArrayAttr[StringAttr]
 
+class CheckCondition(IRDLOperation):
+    condition: SSAValue
+    expected: IntegerAttr
+    reason: StringAttr
+
 class Dispatch(IRDLOperation):
     callee: SymbolRefAttr
     symbols: ArrayAttr[StringAttr]

@@ -28,7 +28,7 @@ from xdsl.passes import ModulePass
 
 from dialects.onnx.constants import ConstantPool, constant_of, dense_attribute, pool_of
 from dialects.onnx.dims import Dim, parse_dim, substitute
-from dialects.onnx.ops import Const, Content, NoValue, OnnxOp, Symbols
+from dialects.onnx.ops import CheckCondition, Const, Content, NoValue, OnnxOp, Symbols
 from dialects.onnx.types import dtype_of, is_none, none_type
 from passes.onnx.infer_shapes import content_of
 
@@ -84,6 +84,9 @@ class BindParameters(ModulePass):
         nodes = [node for node in op.walk() if isinstance(node, OnnxOp)]
         for node in nodes:
             _bind(node, pool)
+        for check in [check for check in op.walk() if isinstance(check, CheckCondition)]:
+            if "onnx.assume" in check.attributes:  # No run has to look at the condition itself.
+                check.operands[0] = _absent(check)
         for node in reversed(nodes):
             if not any(list(r.uses) for r in node.results) and not node.regions and node.results:
                 node.detach()
@@ -108,11 +111,17 @@ def _bind(op: OnnxOp, pool: ConstantPool) -> None:
     if not bound:
         return
     op.attributes["onnx.parameters"] = DictionaryAttr(bound)
-    absent = NoValue.create(result_types=[none_type])
-    assert op.parent is not None
-    op.parent.insert_op_before(absent, op)
+    absent = _absent(op)
     for number in bound:
-        op.operands[int(number)] = absent.results[0]
+        op.operands[int(number)] = absent
+
+
+def _absent(op: Operation) -> SSAValue:
+    """An absent value in front of an operation."""
+    made = NoValue.create(result_types=[none_type])
+    assert op.parent is not None
+    op.parent.insert_op_before(made, op)
+    return made.result
 
 
 def _parameter(value: SSAValue, pool: ConstantPool) -> Attribute | None:

@@ -127,6 +127,9 @@ class _Decomposition:
             properties=self.properties(),
             location=self.op.location,
         )
+        for name in ("onnx.assume", "onnx.assume_broadcast"):
+            if name in self.op.attributes:
+                made.attributes[name] = self.op.attributes[name]
         self.insert(made)
         for old, new in zip(self.op.results, made.results, strict=False):
             new.name_hint = old.name_hint

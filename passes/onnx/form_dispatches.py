@@ -16,21 +16,24 @@ A dispatch is at most one root (`passes/lower/onnx_to_krnl/registry.py`) with
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import networkx as nx
 from xdsl.context import Context
 from xdsl.dialects import func
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from dialects.onnx.ops import OnnxOp
+from dialects.hal import sizes_of
+from dialects.onnx.dims import Dim, parse_dim, symbol, symbols_of
+from dialects.onnx.ops import OnnxOp, Symbols
 from dialects.onnx.types import dims_of, is_tensor, layout_of
 from passes.lower.onnx_to_krnl.registry import HOST, MAPS, POINTWISE, ROOTS, key_of
 from passes.lower.onnx_to_krnl.views import is_view
-from passes.onnx.outline import Outliner
+from passes.onnx.bind_parameters import symbolic_attributes
+from passes.onnx.outline import ASSUMPTIONS, Outliner
 
 CONTRACTIONS = frozenset(
     {"Conv", "MatMul", "Gemm", "ConvTranspose", "ConvInteger", "MatMulInteger"}
@@ -144,6 +147,9 @@ class Grouping:
         self.group_of: dict[Operation, Group] = {}
         self.graph = nx.DiGraph()
         self.position = {op: number for number, op in enumerate(block.ops)}
+        self.definers = {
+            name: op for op in block.ops if isinstance(op, Symbols) for name in _defined(op)
+        }
 
     def run(self) -> None:
         """Puts every computing operation into a group."""
@@ -201,12 +207,16 @@ class Grouping:
                 pending += [(high, further) for further in self.graph.successors(high)]
 
     def _producers(self, op: Operation) -> Iterable[Operation]:
-        """Operations of this block that an operation (or its regions) takes values from."""
+        """Operations of this block that an operation (and its regions) takes values or sizes of."""
         for nested in op.walk():
             for value in nested.operands:
                 owner = value.owner
                 if isinstance(owner, Operation) and owner.parent is self.block:
                     yield owner
+            if self.definers and not isinstance(nested, Symbols):
+                for name in _symbols_used(nested):
+                    if name in self.definers:
+                        yield self.definers[name]
 
     def _merge(self, source: Group, target: Group) -> None:
         """Joins a group that only the target takes values of."""
@@ -380,6 +390,26 @@ class Grouping:
     def order(self) -> list[Group]:
         """Groups so that producers stand before users, otherwise as the model has them."""
         return list(nx.lexicographical_topological_sort(self.graph, key=lambda g: g.number))
+
+
+def _defined(op: Symbols) -> Iterator[str]:
+    """The symbols that an operation gives a value: its entries that are nothing but a symbol."""
+    for entry in op.symbols:
+        dim = parse_dim(entry.data)
+        if dim in [symbol(name) for name in symbols_of(dim)]:
+            yield from symbols_of(dim)
+
+
+def _symbols_used(op: Operation) -> set[str]:
+    """The symbols that a kernel with an operation needs: of its types, parameters and checks."""
+    kinds = [value.type for value in (*op.operands, *op.results) if is_tensor(value.type)]
+    dims: list[Dim] = [dim for kind in kinds for dim in dims_of(kind) or ()]
+    dims += symbolic_attributes(op)
+    for name in ASSUMPTIONS:
+        pairs = op.attributes.get(name)
+        for pair in pairs if isinstance(pairs, ArrayAttr) else ():
+            dims += sizes_of(pair)
+    return set[str]().union(*(symbols_of(dim) for dim in dims))
 
 
 def _key(op: OnnxOp) -> tuple[str, str]:

@@ -20,7 +20,8 @@ Ensures:
   producer names it. Any other symbol is a size of an argument or is defined by the operation whose
   result type has it first.
 * An If whose branch is decided (by a known condition, or because the other branch's shapes
-  contradict each other) is replaced by that branch.
+  contradict each other) is replaced by that branch; unless the condition is known, an
+  `onnx.CheckCondition` stands in front of it.
 * `onnx.assume = [["a", "b"]]`: sizes that must be equal in a run; `onnx.assume_broadcast`: that
   must be equal unless one is 1. They stand on the function where the sizes of its arguments tell,
   else on the operation that needs it.
@@ -37,6 +38,7 @@ import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
     ArrayAttr,
+    IntegerAttr,
     IntegerType,
     ModuleOp,
     StringAttr,
@@ -47,9 +49,18 @@ from xdsl.ir import Attribute, Block, Operation, OpResult, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.onnx.constants import ConstantPool, array_of, make_const, pool_of
-from dialects.onnx.dims import SIGNED_PREFIX, Dim, DimExpr, parse_dim, symbol, symbols_of
+from dialects.onnx.dims import (
+    SIGNED_PREFIX,
+    Dim,
+    DimExpr,
+    at_most,
+    maximum,
+    parse_dim,
+    symbol,
+    symbols_of,
+)
 from dialects.onnx.locations import place_of
-from dialects.onnx.ops import Const, OnnxOp, Symbols
+from dialects.onnx.ops import CheckCondition, Const, OnnxOp, Symbols
 from dialects.onnx.shape import (
     CONTENT_ELEMENTS,
     NodeShapes,
@@ -57,7 +68,7 @@ from dialects.onnx.shape import (
     infer_types,
     propagate_contents,
 )
-from dialects.onnx.shape.contents import objects
+from dialects.onnx.shape.contents import Equality, objects
 from dialects.onnx.shape.helpers import must_be_equal
 from dialects.onnx.types import UnknownType, dims_of, dtype_of, is_none, tensor_type, unknown
 from passes.onnx.editing import erase_dead, replace_value, update_function_type
@@ -66,6 +77,9 @@ from runtime.errors import InvalidModelError
 CONTENT = "onnx.content"
 CONTENT_TYPES = {np.dtype(code) for code in "?bhilqBHILQefd"}
 """Element types of which contents are kept: what numpy has itself."""
+
+_THEN = 1
+"""Where an If has its `then_branch`: regions stand in the order of their names."""
 
 NAMED_ELEMENTS = 16
 """Integer vectors of at most this many elements get symbols for their elements."""
@@ -129,8 +143,8 @@ class Inference:
         self.taken: set[str] = set()
         self.born: list[str] = []
         """Symbols made here, in order."""
-        self.branches: dict[Operation, Region] = {}
-        """The only branch that an If can take."""
+        self.branches: dict[Operation, tuple[Region, str | None]] = {}
+        """The only branch that an If can take; what to tell where a run would take the other."""
         self.op: Operation | None = None
         """The operation whose rule runs."""
         self.assumed: dict[Operation, dict[tuple[Dim, Dim, bool], None]] = {}
@@ -205,11 +219,14 @@ class Inference:
         inside = set(self.born[mark:])
         return [self._escape(kind, inside) for kind in found]
 
-    def take_branch(self, region: Region) -> list[Attribute]:
-        """Infers the only branch that an If can take, which will stand in its place."""
+    def take_branch(self, region: Region, unless: str | None = None) -> list[Attribute]:
+        """Infers the only branch that an If can take, which will stand in its place.
+
+        ``unless``: a run checks that the condition chooses it, or fails with this message.
+        """
         owner = region.parent
         assert owner is not None
-        self.branches[owner] = region
+        self.branches[owner] = region, unless
         return self._infer_region(region, (), ())
 
     def _infer_region(
@@ -243,6 +260,16 @@ class Inference:
         for op in block.ops:
             if isinstance(op, OnnxOp):
                 self._infer_op(op)
+            elif isinstance(op, CheckCondition):
+                self._infer_check(op)
+
+    def _infer_check(self, op: CheckCondition) -> None:
+        """Notes sizes that are equal if and only if the condition is as expected."""
+        self.assumed.pop(op, None)
+        content = self.content(op.condition)
+        entry = None if content is None or content.size != 1 else content.reshape(-1)[0]
+        if isinstance(entry, Equality) and entry.negated != bool(op.expected.value.data):
+            self.assumed[op] = {(entry.lhs, entry.rhs, False): None}
 
     def _infer_op(self, op: OnnxOp) -> None:
         self.branches.pop(op, None)
@@ -254,11 +281,20 @@ class Inference:
             for result, kind in zip(op.results, kinds, strict=False):
                 if not is_none(result):
                     result._type = kind
+            self._check_sizes(op)
             self._propagate(s)
         except ShapeError as error:
             raise InvalidModelError(str(error), place_of(op.location, "onnx")) from error
         finally:
             self.op = outer
+
+    def _check_sizes(self, op: OnnxOp) -> None:
+        """Notes sizes that may come out negative; those of operands were seen before."""
+        given = {dim for operand in op.operands for dim in dims_of(operand.type) or ()}
+        for result in op.results:
+            for dim in dims_of(result.type) or ():
+                if isinstance(dim, DimExpr) and dim not in given and not at_most(0, dim):
+                    self.assume(maximum(dim, 0), dim)
 
     def _kinds(self, s: NodeShapes) -> Sequence[Attribute]:
         """Result types by the operator's rule; nothing is known behind an unknown operator."""
@@ -308,17 +344,26 @@ class Inference:
     def _inline_branches(self, block: Block) -> None:
         op = block.first_op
         while op is not None:
-            region = self.branches.get(op)
+            region, unless = self.branches.get(op, (None, None))
             if region is None:
                 for inner in op.regions:
                     for inner_block in inner.blocks:
                         self._inline_branches(inner_block)
                 op = op.next_op
-            else:
-                first, assumed = _inline(op, region), self.assumed.pop(op, {})
-                if first is not None:
-                    self.assumed[first] = {**self.assumed.get(first, {}), **assumed}
-                op = first
+                continue
+            if unless is not None:
+                self._check_condition(op, region is op.regions[_THEN], unless)
+            op = _inline(op, region)
+
+    def _check_condition(self, op: Operation, expected: bool, reason: str) -> None:
+        made = CheckCondition.create(
+            operands=[op.operands[0]],
+            properties={"expected": IntegerAttr(expected, 1), "reason": StringAttr(reason)},
+            location=op.location,
+        )
+        assert op.parent is not None
+        op.parent.insert_op_before(made, op)
+        self._infer_check(made)
 
     def _write_constants(self, function: FuncOp) -> None:
         for op in list(function.walk()):
@@ -360,9 +405,10 @@ class Inference:
                 value.op.attributes[_content_name(value)] = _texts(content)
 
     def _write_assumptions(self, function: FuncOp, arguments: set[str]) -> None:
-        hoisted: dict[tuple[Dim, Dim, bool], None] = {}
+        # What an earlier inference found holds, even if what needed it has been simplified away.
+        hoisted = dict.fromkeys(_read_pairs(function))
         for op in function.walk():
-            top = op.parent is function.body.block
+            top = op.parent is function.body.block and not isinstance(op, CheckCondition)
             found = self.assumed.get(op, {})
             outer = {key: None for key in found if top and _pair_symbols(key) <= arguments}
             hoisted |= outer
@@ -372,6 +418,14 @@ class Inference:
 
 def _pair_symbols(key: tuple[Dim, Dim, bool]) -> frozenset[str]:
     return symbols_of(key[0]) | symbols_of(key[1])
+
+
+def _read_pairs(op: Operation) -> Iterator[tuple[Dim, Dim, bool]]:
+    for name, broadcast in (("onnx.assume", False), ("onnx.assume_broadcast", True)):
+        pairs = op.attributes.get(name)
+        for pair in pairs if isinstance(pairs, ArrayAttr) else ():
+            lhs, rhs = (parse_dim(text.data) for text in pair)  # type: ignore[union-attr]
+            yield lhs, rhs, broadcast
 
 
 def _write_pairs(op: Operation, keys: Sequence[tuple[Dim, Dim, bool]]) -> None:

@@ -30,11 +30,13 @@ from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.onnx.dims import Dim, product, symbol, symbols_of
+from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Custom, OnnxOp, Symbols
 from dialects.onnx.shape.helpers import normalize_axis
 from dialects.onnx.types import dims_of, is_tensor, tensor_type
 from passes.lower.onnx_to_krnl.result_sizes import SIZES_DOMAIN, has_sizes_rule
 from passes.onnx.editing import replace_value, update_function_type
+from runtime.errors import UnsupportedError
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ def _define(block: Block, known: set[str]) -> None:
                 _define(inner, set(known))
         if isinstance(op, OnnxOp) and (op.DOMAIN, op.OP_TYPE) == ("", "Unique"):
             known |= _split_unique(op, known)
+            continue
+        if isinstance(op, OnnxOp) and (op.DOMAIN, op.OP_TYPE) == ("", "NonMaxSuppression"):
+            known |= _split_suppression(op)
             continue
         if isinstance(op, OnnxOp) and op.results and not op.DOMAIN:
             _define_sizes(op, known)
@@ -162,3 +167,36 @@ def _split_unique(op: OnnxOp, known: set[str]) -> set[str]:
     op.detach()
     op.erase()
     return set(defined)
+
+
+def _split_suppression(op: OnnxOp) -> set[str]:
+    """Writes a NonMaxSuppression as the two operations of `onnx_to_krnl.suppression`."""
+    scores, result = op.operands[1], op.results[0]
+    sizes = dims_of(scores.type)
+    if sizes is None or len(sizes) != 3:
+        raise UnsupportedError(
+            "scores of unknown rank", place_of(op.location, "onnx"), "give fixed sizes with --dim"
+        )
+    numbers, pairs = IntegerType(64), sizes[:2]
+    kinds = [(numbers, (1,)), (numbers, sizes), (numbers, pairs), (numbers, pairs)]
+    kinds.append((IntegerType(1), sizes))
+    boxes = _custom(
+        op,
+        "SuppressBoxes",
+        [*op.operands],
+        [tensor_type(element, dims) for element, dims in kinds],
+        {"center_point_box": IntegerAttr(op.get("center_point_box"), i64)},
+    )
+    names = _symbols(result)
+    symbols = Symbols.create(
+        operands=[boxes.results[0]],
+        properties={"symbols": ArrayAttr([StringAttr(name) for name in names])},
+        location=op.location,
+    )
+    made = _custom(op, "ListBoxes", boxes.results[1:], [result.type], {})
+    assert op.parent is not None
+    op.parent.insert_ops_before([boxes, symbols, made], op)
+    replace_value(result, made.results[0])
+    op.detach()
+    op.erase()
+    return names

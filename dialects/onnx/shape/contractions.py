@@ -52,6 +52,7 @@ def gemm(s: NodeShapes) -> list[Attribute]:
     rows, inner = a[::-1] if s.get("transA", 0) else a
     other, columns = b[::-1] if s.get("transB", 0) else b
     s.equal(inner, other, f"the inner sizes of {shape_text(a)} and {shape_text(b)}")
+    s.fits(2, (rows, columns))
     return [s.tensor((rows, columns))]
 
 
@@ -100,9 +101,16 @@ def recurrent(s: NodeShapes) -> Sequence[Attribute]:
     dims, recurrence = s.ranked(0, 3, 3), s.ranked(2, 3, 3)
     hidden: Dim = s.get("hidden_size") or (recurrence[2] if recurrence else s.fresh("hidden"))
     directions = 2 if s.get("direction", "forward") == "bidirectional" else 1
-    sequence, batch, _ = dims or (s.fresh("sequence"), s.fresh("batch"), 0)
+    sequence, batch, width = dims or (s.fresh("sequence"), s.fresh("batch"), 0)
     if s.get("layout", 0):
         sequence, batch = batch, sequence
+    if dims is not None and (weights := s.ranked(1, 3, 3)) is not None:
+        s.equal(width, weights[2], "the sizes of a step and of the weights")
+    for operand, name in ((4, "sequence_lens"), (5, "initial_h"), (6, "initial_c")):
+        if s.present(operand) and (given := s.dims(operand)):
+            axis = 1 if len(given) == 3 and not s.get("layout", 0) else 0
+            s.equal(given[axis], batch, f"the batches of {name} and of the input")
+    if s.get("layout", 0):
         states = s.tensor((batch, directions, hidden))
         return [s.tensor((batch, sequence, directions, hidden)), states, states][
             : len(s.op.results)

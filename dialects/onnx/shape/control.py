@@ -67,29 +67,29 @@ def if_(s: NodeShapes) -> list[Attribute]:
 
     A branch cannot run when the condition excludes it, or when its shapes contradict each other.
     When the branches differ in rank and the condition asks whether two sizes are equal, they are
-    assumed to be.
+    assumed to be. What the condition does not tell at compile time, a run checks.
     """
     if (taken := decided_branch(s)) is not None:
         return s.scope.take_branch(region_of(s, taken))
     kinds: dict[str, list[Attribute]] = {}
-    failure: InvalidModelError | None = None
+    failures: dict[str, InvalidModelError] = {}
     for name in ("then_branch", "else_branch"):
         try:
             kinds[name] = s.scope.infer_region(region_of(s, name), (), ())
         except InvalidModelError as error:
-            failure = error
+            failures[name] = error
     if not kinds:
-        assert failure is not None
-        raise failure
+        raise failures["else_branch"]
     if len(kinds) == 1:
-        return s.scope.take_branch(region_of(s, *kinds))
+        ((name, error),) = failures.items()
+        return s.scope.take_branch(region_of(s, *kinds), f"the {name} cannot run: {error}")
     condition = condition_of(s)
     pairs = list(zip(*kinds.values(), strict=True))
     if _asks_sizes(condition) and any(_ranks_differ(a, b) for a, b in pairs):
         # `x.squeeze(axis)` as PyTorch exports it: whoever wrote it expects a size of 1.
-        s.scope.assume(condition.lhs, condition.rhs)
-        name = "else_branch" if condition.negated else "then_branch"
-        return s.scope.take_branch(region_of(s, name))
+        name, other = ("else_branch", "then_branch")[:: 1 if condition.negated else -1]
+        why = f"the {other} gives a tensor of another rank, which the model was not compiled for"
+        return s.scope.take_branch(region_of(s, name), why)
     return [merge_types(s, a, b) for a, b in pairs]
 
 

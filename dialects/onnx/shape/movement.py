@@ -144,6 +144,9 @@ def split(s: NodeShapes) -> list[Attribute]:
         sizes = [s.fresh() for _ in range(parts)]
     if sizes is None:
         sizes = split_sizes(dims[axis], parts, rounded_up=s.since >= 18)
+        s.equal(
+            sum(sizes), dims[axis], f"{parts} equal parts of {dims[axis]} elements and axis {axis}"
+        )
     elif len(sizes) != parts:
         s.fail(f"{len(sizes)} sizes for {parts} outputs")
     else:
@@ -200,7 +203,63 @@ def gather(s: NodeShapes) -> list[Attribute]:
 @infer("GatherElements")
 def gather_elements(s: NodeShapes) -> list[Attribute]:
     """The indices' shape."""
+    _indices_fit(s)
     return [s.tensor(s.dims(1))]
+
+
+def _indices_fit(s: NodeShapes) -> None:
+    """Notes that indices along `axis` must not exceed the data's other axes."""
+    dims, indices = s.dims(0), s.dims(1)
+    if dims is None or indices is None:
+        return
+    if len(dims) != len(indices):
+        s.fail(f"indices {shape_text(indices)} and data {shape_text(dims)} differ in rank")
+    axis = normalize_axis(s.get("axis", 0), len(dims))
+    for i, (count, dim) in enumerate(zip(indices, dims, strict=True)):
+        if i != axis:
+            s.at_most(count, dim, f"indices along axis {i}")
+
+
+def _same_shape(s: NodeShapes, i: int, wanted: Sequence[Dim]) -> None:
+    """Notes that operand ``i`` must have the shape ``wanted``."""
+    dims = s.dims(i)
+    if dims is None:
+        return
+    what = f"input {i} of shape {shape_text(dims)} must have shape {shape_text(wanted)}: sizes"
+    if len(dims) != len(wanted):
+        s.fail(what.removesuffix(": sizes"))
+    for size, dim in zip(dims, wanted, strict=True):
+        s.equal(size, dim, what)
+
+
+@infer("Scatter", "ScatterElements")
+def scatter_elements(s: NodeShapes) -> list[Attribute]:
+    """The data's type; updates have the indices' shape."""
+    _indices_fit(s)
+    if (indices := s.dims(1)) is not None:
+        _same_shape(s, 2, indices)
+    return [s.kind(0)]
+
+
+@infer("ScatterND")
+def scatter_nd(s: NodeShapes) -> list[Attribute]:
+    """The data's type; an update for each index has the axes that the index leaves open."""
+    dims, indices = s.ranked(0, 1), s.ranked(1, 1)
+    if dims is not None and indices is not None and isinstance(indices[-1], int):
+        if indices[-1] > len(dims):
+            s.fail(f"indices {shape_text(indices)} name more axes than {shape_text(dims)} has")
+        _same_shape(s, 2, (*indices[:-1], *dims[indices[-1] :]))
+    return [s.kind(0)]
+
+
+@infer("ReverseSequence")
+def reverse_sequence(s: NodeShapes) -> list[Attribute]:
+    """The data's type; there is a length for each batch."""
+    dims, lengths = s.ranked(0, 2), s.ranked(1, 1, 1)
+    if dims is not None and lengths is not None:
+        batch = normalize_axis(s.get("batch_axis", 1), len(dims))
+        s.equal(lengths[0], dims[batch], "the number of sequence lengths and the batch")
+    return [s.kind(0)]
 
 
 @infer("GatherND")

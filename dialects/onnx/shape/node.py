@@ -15,7 +15,7 @@ from typing import Any, NoReturn, Protocol, TypeAlias
 import numpy as np
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 
-from dialects.onnx.dims import Dim, DimExpr
+from dialects.onnx.dims import Dim, DimExpr, at_most, maximum, sign
 from dialects.onnx.ops import Custom, OnnxOp
 from dialects.onnx.types import AnyTensorType, dims_of, is_none, is_tensor, tensor_type
 
@@ -52,8 +52,11 @@ class Scope(Protocol):
         """Infers a subgraph with these argument types; gives the types it yields."""
         ...
 
-    def take_branch(self, region: Region) -> list[Attribute]:
-        """Infers the only branch that an If can take, which will stand in its place."""
+    def take_branch(self, region: Region, unless: str | None = None) -> list[Attribute]:
+        """Infers the only branch that an If can take, which will stand in its place.
+
+        ``unless``: a run checks that the condition chooses it, or fails with this message.
+        """
         ...
 
 
@@ -139,6 +142,36 @@ class NodeShapes:
         from dialects.onnx.shape.helpers import unify
 
         return unify(lhs, rhs, what, self.scope.assume)
+
+    def at_most(self, lhs: Dim, rhs: Dim, what: str) -> None:
+        """Notes that a run must check ``lhs <= rhs``, where it does not hold for all sizes.
+
+        Raises ShapeError naming ``what`` when it holds for none.
+        """
+        if at_most(lhs, rhs):
+            return
+        if sign(lhs - rhs) == 1:
+            self.fail(f"{what}: {lhs} is more than {rhs}")
+        self.scope.assume(maximum(lhs, rhs), rhs)
+
+    def fits(self, i: int, target: Sequence[Dim]) -> None:
+        """Notes that a run must check that operand ``i`` broadcasts to ``target``.
+
+        Raises ShapeError when it never does.
+        """
+        dims = self.dims(i) if self.present(i) else None
+        if dims is None:
+            return
+        what = (
+            f"input {i} of shape {shape_text(dims)} must broadcast to {shape_text(target)}: sizes"
+        )
+        if len(dims) > len(target):
+            self.fail(what.removesuffix(": sizes"))
+        for dim, wide in zip(reversed(dims), reversed(target), strict=False):
+            if isinstance(dim, int) and dim != 1:
+                self.equal(dim, wide, what)
+            elif dim not in (1, wide):
+                self.scope.assume_broadcast(dim, wide)
 
     def tensor(self, dims: Iterable[Dim] | None, element: Attribute | None = None) -> AnyTensorType:
         """The tensor type with these sizes, of operand 0's element type unless told."""

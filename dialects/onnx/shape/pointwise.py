@@ -20,17 +20,49 @@ ui8 = element_of_code(2)
 
 SAME_AS_FIRST = """
     Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Clip Cos Cosh CumProd CumSum Elu Erf
-    Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization
-    LRN LeakyRelu Log LogSoftmax LpNormalization MeanVarianceNormalization Mish Neg Not PRelu
-    RMSNormalization Reciprocal Relu ReverseSequence RotaryEmbedding Round Scatter ScatterElements
-    ScatterND Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt SwiGLU Swish Tan
-    Tanh TensorScatter ThresholdedRelu Trilu
+    Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax Identity LRN LeakyRelu Log
+    LogSoftmax LpNormalization MeanVarianceNormalization Mish Neg Not Reciprocal Relu
+    RotaryEmbedding Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt SwiGLU
+    Swish Tan Tanh TensorScatter ThresholdedRelu Trilu
 """
 
 
 @infer(*SAME_AS_FIRST.split())
 def same_as_first(s: NodeShapes) -> list[Attribute]:
     """The type of the first operand (which other operands only modify)."""
+    return [s.kind(0)]
+
+
+@infer("PRelu")
+def prelu(s: NodeShapes) -> list[Attribute]:
+    """The data's type; slopes broadcast to it."""
+    if s.since >= 7 and (dims := s.dims(0)) is not None:
+        s.fits(1, dims)
+    return [s.kind(0)]
+
+
+def _per_channel(s: NodeShapes, *indices: int) -> None:
+    """Notes that operands are vectors with a number for each channel."""
+    dims = s.dims(0)
+    for i in indices:
+        sizes = s.dims(i)
+        if dims is not None and sizes is not None:
+            channels = dims[1] if len(dims) > 1 else 1
+            s.equal(sizes[0] if sizes else 1, channels, f"the sizes of input {i} and the channels")
+
+
+@infer("InstanceNormalization")
+def instance_normalization(s: NodeShapes) -> list[Attribute]:
+    """The data's type; scale and bias have a number for each channel."""
+    _per_channel(s, 1, 2)
+    return [s.kind(0)]
+
+
+@infer("RMSNormalization")
+def rms_normalization(s: NodeShapes) -> list[Attribute]:
+    """The data's type; the scale broadcasts to it."""
+    if (dims := s.dims(0)) is not None:
+        s.fits(1, dims)
     return [s.kind(0)]
 
 
@@ -129,6 +161,7 @@ def dynamic_quantize_linear(s: NodeShapes) -> list[Attribute]:
 @infer("BatchNormalization")
 def batch_normalization(s: NodeShapes) -> list[Attribute]:
     """The data's type; running (and, before 9, saved) statistics have the scale's shape."""
+    _per_channel(s, 1, 2, 3, 4)
     statistics = tensor_type(s.element(3), s.dims(3))
     return [s.kind(0), *[statistics] * (len(s.op.results) - 1)]
 
@@ -139,6 +172,8 @@ def layer_normalization(s: NodeShapes) -> list[Attribute]:
     dims = s.ranked(0, 1)
     if dims is None:
         return [s.kind(0)] + [s.tensor(None, f32)] * 2
+    s.fits(1, dims)
+    s.fits(2, dims)
     axis = normalize_axis(s.get("axis", -1), len(dims))
     kept = s.tensor((*dims[:axis], *[1] * (len(dims) - axis)), f32)
     return [s.kind(0), kept, kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute
 
-from dialects.onnx.dims import Dim, product, sign
+from dialects.onnx.dims import Dim, product
 from dialects.onnx.shape.helpers import normalize_axes, normalize_axis
 from dialects.onnx.shape.movement import integers
 from dialects.onnx.shape.node import NodeShapes, infer
@@ -84,8 +84,7 @@ def top_k(s: NodeShapes) -> list[Attribute]:
     axis = normalize_axis(s.get("axis", -1), len(dims))
     known = [s.get("k")] if s.since < 10 else s.ints(1)
     count = known[0] if known else s.fresh()
-    if sign(dims[axis] - count) == -1:
-        s.fail(f"k is {count}, but axis {axis} has only {dims[axis]} elements")
+    s.at_most(count, dims[axis], f"k is more than the elements of axis {axis}")
     kept = (*dims[:axis], count, *dims[axis + 1 :])
     return [s.tensor(kept), s.tensor(kept, i64)]
 
@@ -122,11 +121,14 @@ def non_max_suppression(s: NodeShapes) -> list[Attribute]:
 def compress(s: NodeShapes) -> list[Attribute]:
     """The elements (or slices along `axis`) whose condition holds."""
     dims, axis, count = s.dims(0), s.get("axis"), s.fresh("compressed")
+    axis = None if axis is None or dims is None else normalize_axis(axis, len(dims))
+    flags = s.ranked(1, 1, 1)
+    if dims is not None and flags is not None:
+        s.at_most(flags[0], product(dims) if axis is None else dims[axis], "conditions")
+    if dims is None:
+        return [s.tensor((count,) if s.get("axis") is None else None)]
     if axis is None:
         return [s.tensor((count,))]
-    if dims is None:
-        return [s.tensor(None)]
-    axis = normalize_axis(axis, len(dims))
     return [s.tensor((*dims[:axis], count, *dims[axis + 1 :]))]
 
 

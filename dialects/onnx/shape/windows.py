@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute
 
-from dialects.onnx.dims import Dim, product
+from dialects.onnx.dims import Dim, floordiv, product
 from dialects.onnx.shape.helpers import conv_output, resolve_pads
 from dialects.onnx.shape.node import NodeShapes, infer, shape_text
 
@@ -217,9 +217,9 @@ def depth_to_space(s: NodeShapes) -> list[Attribute]:
     if dims is None:
         return [s.tensor(None)]
     n, c, h, w = dims
-    if isinstance(c, int) and c % (block * block):
-        s.fail(f"{c} channels do not divide into blocks of {block} x {block}")
-    return [s.tensor((n, c // (block * block), h * block, w * block))]
+    depth = floordiv(c, block * block)
+    s.equal(depth * (block * block), c, f"blocks of {block} x {block} channels and all of them")
+    return [s.tensor((n, depth, h * block, w * block))]
 
 
 @infer("SpaceToDepth")
@@ -228,5 +228,8 @@ def space_to_depth(s: NodeShapes) -> list[Attribute]:
     dims, block = s.ranked(0, 4, 4), s.get("blocksize")
     if dims is None:
         return [s.tensor(None)]
-    n, c, h, w = dims
-    return [s.tensor((n, c * (block * block), h // block, w // block))]
+    n, c, *sizes = dims
+    counts = [floordiv(size, block) for size in sizes]
+    for count, size in zip(counts, sizes, strict=True):
+        s.equal(count * block, size, f"blocks of {block} elements and all of them")
+    return [s.tensor((n, c * (block * block), *counts))]

@@ -29,6 +29,7 @@ from passes.lower.onnx_to_krnl import (
     selections,
     slices,
     softmax,
+    suppression,
     unique,
 )
 from passes.lower.onnx_to_krnl.lowering import OnnxToKrnl
@@ -61,5 +62,6 @@ __all__ = [
     "selections",
     "slices",
     "softmax",
+    "suppression",
     "unique",
 ]

@@ -25,10 +25,10 @@ from dialects import hal
 from dialects.hal import size_strings
 from dialects.onnx import ops
 from dialects.onnx.constants import ConstantPool, array_of, dense_attribute, release_pages
-from dialects.onnx.dims import Dim, substitute, symbols_of
+from dialects.onnx.dims import Dim, maximum, parse_dim, substitute, symbols_of
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
-from dialects.onnx.types import dims_of, element_type_of, is_tensor
+from dialects.onnx.types import dims_of, element_type_of, is_none, is_tensor
 from passes.lower.onnx_to_krnl.collapse import collapsed_dims
 from passes.lower.onnx_to_krnl.kernel import layout_of_value
 from passes.lower.onnx_to_krnl.registry import HOST, key_of
@@ -281,6 +281,8 @@ class ProgramBuilder:
                 check = hal.CheckRangeOp(self.buffer(op.range), op.sizes)
                 check.location = op.location
                 self.add(check)
+            elif isinstance(op, ops.CheckCondition):
+                self._check_condition(op)
             elif isinstance(op, OnnxOp) and (key := key_of(op)) is not None and key in HOST:
                 HOST[key](self, op)
             elif isinstance(op, OnnxOp) and is_view(op):
@@ -339,6 +341,21 @@ class ProgramBuilder:
         self.add(made)
         self.known |= set(names)
 
+    def _check_condition(self, op: ops.CheckCondition) -> None:
+        """A check of a boolean, unless it is one of sizes that `assume` has made."""
+        if is_none(op.condition):
+            return
+        self.symbols_made += 1
+        name = f"condition__{self.symbols_made}"
+        self.add(hal.SymbolsOp(self.buffer(op.condition), ArrayAttr([StringAttr(name)])))
+        self.known.add(name)
+        properties = {
+            "lhs": StringAttr(name),
+            "rhs": StringAttr(str(op.expected.value.data & 1)),
+            "message": op.reason,
+        }
+        self.add(hal.CheckOp.create(properties=properties, location=op.location))
+
     def assume(self, op: Operation) -> list[hal.CheckOp]:
         """Checks of sizes that must agree, where shape inference could not prove it.
 
@@ -367,10 +384,13 @@ class ProgramBuilder:
 
 def _check(pair: ArrayAttr, broadcast: bool, op: Operation) -> hal.CheckOp:
     lhs, rhs = (entry.data for entry in pair)  # type: ignore[attr-defined]
+    text = f"sizes {lhs} = {{0}} and {rhs} = {{1}} must be equal"
+    if lhs == str(maximum(parse_dim(rhs), 0)):
+        text = f"the size {rhs} = {{1}} is negative"
     properties: dict[str, Attribute] = {
         "lhs": StringAttr(lhs),
         "rhs": StringAttr(rhs),
-        "message": StringAttr(f"sizes {lhs} = {{0}} and {rhs} = {{1}} must be equal"),
+        "message": StringAttr(text),
     }
     if broadcast:
         properties["broadcast"] = IntegerAttr(1, 1)

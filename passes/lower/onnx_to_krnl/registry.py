@@ -66,7 +66,7 @@ MAPS: dict[tuple[str, str], MapRule] = {}
 ROOTS: dict[tuple[str, str], RootRule] = {}
 HOST: dict[tuple[str, str], Any] = {}
 
-DECOMPOSED = frozenset({("", "RNN"), ("", "GRU"), ("", "LSTM"), ("", "Unique")})
+DECOMPOSED = frozenset(("", name) for name in ("RNN", "GRU", "LSTM", "Unique", "NonMaxSuppression"))
 """Operators that `onnx-decompose-rnn` and `onnx-result-sizes` take apart before lowering."""
 
 

@@ -13,7 +13,7 @@ before.
 
 One walk forward: each operation is matched against the rules of its operator, what a rule makes is
 visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
-`quantized`, `contrib`, `contrib_quantized` and `control`.
+`sequences`, `spectral`, `quantized`, `contrib`, `contrib_quantized`, `ml` and `control`.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ from passes.onnx.simplify import (
     contrib_quantized,
     control,
     identities,
+    ml,
     quantized,
     recompose,
+    sequences,
+    spectral,
     views,
     weights,
 )
@@ -55,8 +58,11 @@ __all__ = [
     "contrib_quantized",
     "control",
     "identities",
+    "ml",
     "quantized",
     "recompose",
+    "sequences",
+    "spectral",
     "views",
     "weights",
 ]

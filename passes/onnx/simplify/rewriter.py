@@ -180,7 +180,7 @@ class Rewriter:
         """No rule makes an operation with subgraphs."""
         raise InternalError("a simplification makes an operation with subgraphs")
 
-    def take_branch(self, region: Region) -> list[Attribute]:
+    def take_branch(self, region: Region, unless: str | None = None) -> list[Attribute]:
         """No rule makes an If."""
         raise InternalError("a simplification makes an If")
 
