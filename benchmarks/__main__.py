@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import baseline
+from benchmarks.folders import default_folder
 from benchmarks.options import Options
 from benchmarks.results import Results
 from runtime.cpus import available_cpus
@@ -40,7 +42,17 @@ def make_parser() -> argparse.ArgumentParser:
             lengths = {"type": _positive, "default": [8, 32, 128], "metavar": "TOKENS"}
             command.add_argument("--lengths", nargs="+", help="default 8 32 128", **lengths)
             command.add_argument("--batch", type=_positive, default=1, help="default 1")
+    _add_write(commands)
     return parser
+
+
+def _add_write(commands: argparse._SubParsersAction) -> None:
+    text = "write the models that benchmarks run"
+    command = commands.add_parser("write", help=text, description=text.capitalize() + ".")
+    text = "a model, or 'models' or 'micro'; default: all"
+    command.add_argument("names", nargs="*", metavar="NAME", help=text)
+    text = f"a folder for each model in here; default {default_folder()}"
+    command.add_argument("--to", type=Path, default=default_folder(), metavar="DIR", help=text)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
@@ -64,11 +76,26 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _write(parser: argparse.ArgumentParser, names: Sequence[str], to: Path) -> int:
+    from benchmarks.model_set import catalog
+
+    try:
+        for name in catalog.names_of(names):
+            catalog.write(name, to / name)
+            print(to / name, flush=True)
+    except (ValueError, OSError, ImportError) as error:
+        parser.error(str(error))
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; the exit status is 1 if something failed or computed wrong results."""
     parser = make_parser()
     given = vars(parser.parse_args(arguments))
-    command, out, old = (given.pop(name) for name in ("command", "json", "baseline"))
+    command = given.pop("command")
+    if command == "write":
+        return _write(parser, **given)
+    out, old = given.pop("json"), given.pop("baseline")
     try:
         earlier = Results.load(old) if old else None
         results = importlib.import_module(MODULES[command][0]).run(Options(**given))
