@@ -20,9 +20,9 @@ from benchmarks.options import Options
 from benchmarks.results import Results
 from benchmarks.sessions import compare_results
 from benchmarks.table import Column, Table, geometric_mean
-from benchmarks.timing import interleave
 from compiler.codegen import compile_text
 from compiler.target import Target
+from compiler.timing import interleave
 from runtime.jit import load_objects
 
 
