@@ -70,14 +70,15 @@ def measure(model: str, threads: int) -> dict[str, list[Row]]:
     feed, _ = load_feed(Path(model))
     found = profile(Request.of(Path(model)), feed, f"cpu:threads={threads}")
     rows: list[Row] = []
+    total = max(1, sum(span.least_ns for span in found.spans))
     for name, spans in found.by_kernel():
-        nanoseconds = max(1, sum(span.duration_ns for span in spans))
+        nanoseconds = max(1, sum(span.least_ns for span in spans))
         row: Row = {
             "name": name,
             "nodes": [node for span in spans for node in span.nodes],
             "calls": len(spans),
             "ours_median_ms": nanoseconds / 1e6,
-            "share_percent": 100 * nanoseconds / max(1, found.duration_ns),
+            "share_percent": 100 * nanoseconds / total,
         }
         works = [span.work for span in spans if span.work is not None]
         if len(works) == len(spans):

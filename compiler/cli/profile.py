@@ -35,9 +35,10 @@ def write_profile(options: Namespace, feed: Arrays, device: str) -> None:
 
 
 def profile_lines(run: Profile) -> Iterator[str]:
-    """Kernels by the time of all their calls; what is left is the host program's."""
-    total = max(run.duration_ns, 1)
-    yield f"profile     {total / 1e6:.3f} ms, the fastest run, {len(run.spans)} calls"
+    """Kernels by the least times of all their calls, as a share of these; the host program last."""
+    outside = run.duration_ns - sum(span.duration_ns for span in run.spans)
+    total = max(1, outside + sum(span.least_ns for span in run.spans))
+    yield f"profile     {run.duration_ns / 1e6:.3f} ms, the fastest run, {len(run.spans)} calls"
     yield f"{'ms':>11s} {'share':>6s} {'calls':>5s} {'GFLOP/s':>8s} {'GB/s':>7s}  kernel: nodes"
     kernels = run.by_kernel()
     for name, spans in kernels[:SHOWN_KERNELS]:
@@ -45,15 +46,14 @@ def profile_lines(run: Profile) -> Iterator[str]:
     rest = [span for _, spans in kernels[SHOWN_KERNELS:] for span in spans]
     if rest:
         others = f"{len(kernels) - SHOWN_KERNELS} other kernels"
-        yield _numbers(sum(span.duration_ns for span in rest), total, len(rest)) + f"  {others}"
-    outside = total - sum(span.duration_ns for span in run.spans)
+        yield _numbers(sum(span.least_ns for span in rest), total, len(rest)) + f"  {others}"
     yield f"{outside / 1e6:11.4f} {outside / total:6.1%} {'':22s}  between kernels"
     if run.lost:
         yield f"the last {run.lost} events found no place in the trace"
 
 
 def _line(name: str, spans: Sequence[Span], total: int) -> str:
-    nanoseconds = sum(span.duration_ns for span in spans)
+    nanoseconds = sum(span.least_ns for span in spans)
     works = [span.work for span in spans if span.work is not None]
     rates = None
     if len(works) == len(spans):

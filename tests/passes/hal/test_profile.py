@@ -70,6 +70,7 @@ def test_a_profile_names_kernels_nodes_and_work():
     assert product.work == Work(2 * 4 * 8 * 16, 4 * (4 * 8 + 8 * 16 + 4 * 16))
     assert softmax.work == Work(5 * 4 * 16, 2 * 4 * 4 * 16)
     assert product.begin_ns >= 0 and softmax.begin_ns >= product.begin_ns + product.duration_ns
+    assert 0 < product.least_ns <= product.duration_ns
     assert softmax.begin_ns + softmax.duration_ns <= run.duration_ns and run.lost == 0
     events = chrome_trace(run, "two")["traceEvents"]
     assert [event["name"] for event in events[1:]] == ["run", product.name, softmax.name]
