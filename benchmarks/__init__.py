@@ -1,6 +1,8 @@
 """Measurements: how fast models run beside onnxruntime, and what compiling them costs.
 
+    python -m benchmarks write             models with real shapes and random weights
     python -m benchmarks models DIR        our time and onnxruntime's, model by model
+    python -m benchmarks roofline DIR      every kernel beside what the machine could do
     python -m benchmarks compile DIR       compile time by phase, cold and from the cache
     python -m benchmarks matmul            products with constant weights, share of the peak
     python -m benchmarks conv              convolutions, share of the peak

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import baseline
+from benchmarks.folders import default_folder
 from benchmarks.options import Options
 from benchmarks.results import Results
 from runtime.cpus import available_cpus
 
 MODULES = {
     "models": ("benchmarks.models", "real models beside onnxruntime"),
+    "roofline": ("benchmarks.roofline", "every kernel beside what the machine could do"),
     "compile": ("benchmarks.compile_times", "compile time by phase, cold and from the cache"),
     "matmul": ("benchmarks.matmul", "products with constant weights"),
     "conv": ("benchmarks.conv", "convolutions with constant weights"),
@@ -29,18 +32,32 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (_, text) in MODULES.items():
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
-        if name in ("models", "compile", "gpt2"):
+        if name in ("models", "roofline", "compile", "gpt2"):
             command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
         _add_common(command)
         if name == "compile":
             command.add_argument("--passes", action="store_true", help="print the slowest passes")
         else:
-            _add_timing(command)
+            _add_threads(command)
+        if name not in ("compile", "roofline"):
+            _add_seconds(command)
+        if name == "roofline":
+            command.add_argument("--plot", type=Path, metavar="OUT.svg", help="draw them")
         if name == "gpt2":
             lengths = {"type": _positive, "default": [8, 32, 128], "metavar": "TOKENS"}
             command.add_argument("--lengths", nargs="+", help="default 8 32 128", **lengths)
             command.add_argument("--batch", type=_positive, default=1, help="default 1")
+    _add_write(commands)
     return parser
+
+
+def _add_write(commands: argparse._SubParsersAction) -> None:
+    text = "write the models that benchmarks run"
+    command = commands.add_parser("write", help=text, description=text.capitalize() + ".")
+    text = "a model, or 'models' or 'micro'; default: all"
+    command.add_argument("names", nargs="*", metavar="NAME", help=text)
+    text = f"a folder for each model in here; default {default_folder()}"
+    command.add_argument("--to", type=Path, default=default_folder(), metavar="DIR", help=text)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
@@ -50,10 +67,13 @@ def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--baseline", type=Path, metavar="OLD.json", help=text)
 
 
-def _add_timing(command: argparse.ArgumentParser) -> None:
+def _add_threads(command: argparse.ArgumentParser) -> None:
     cores = sorted({1, available_cpus()})
     text = f"numbers of threads; default {' '.join(map(str, cores))}"
     command.add_argument("--threads", nargs="+", type=_positive, default=cores, help=text)
+
+
+def _add_seconds(command: argparse.ArgumentParser) -> None:
     text = "measure each side of a comparison for so long; default 2"
     command.add_argument("--seconds", type=float, default=2.0, help=text)
 
@@ -64,15 +84,30 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _write(parser: argparse.ArgumentParser, names: Sequence[str], to: Path) -> int:
+    from benchmarks.model_set import catalog
+
+    try:
+        for name in catalog.names_of(names):
+            catalog.write(name, to / name)
+            print(to / name, flush=True)
+    except (ValueError, OSError, ImportError) as error:
+        parser.error(str(error))
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; the exit status is 1 if something failed or computed wrong results."""
     parser = make_parser()
     given = vars(parser.parse_args(arguments))
-    command, out, old = (given.pop(name) for name in ("command", "json", "baseline"))
+    command = given.pop("command")
+    if command == "write":
+        return _write(parser, **given)
+    out, old = given.pop("json"), given.pop("baseline")
     try:
         earlier = Results.load(old) if old else None
         results = importlib.import_module(MODULES[command][0]).run(Options(**given))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         parser.error(str(error))
     if out:
         results.save(out)

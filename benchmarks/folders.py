@@ -6,11 +6,18 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+
+def default_folder() -> Path:
+    """Where models are kept unless somebody says otherwise: in the user's cache directory."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "onnx-terrace-benchmarks"
 
 
 def find_models(places: Sequence[Path], only: Sequence[str] = ()) -> list[Path]:

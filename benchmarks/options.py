@@ -12,7 +12,7 @@ class Options:
     """``paths`` are models or folders of them, ``only`` names to pick, ``threads`` the numbers of
     threads to measure with, ``seconds`` the time budget of each side of one comparison.
     ``lengths`` and ``batch`` are the sequences that GPT-2 is given, ``passes`` asks for the slowest
-    passes."""
+    passes, ``plot`` is where a roofline is drawn."""
 
     paths: Sequence[Path] = ()
     only: Sequence[str] = ()
@@ -21,3 +21,4 @@ class Options:
     lengths: Sequence[int] = ()
     batch: int = 1
     passes: bool = False
+    plot: Path | None = None

@@ -8,7 +8,7 @@ from benchmarks import child
 from benchmarks.options import Options
 from benchmarks.results import Results
 from benchmarks.table import Column, Row, Table
-from benchmarks.timing import interleave
+from compiler.timing import interleave
 
 TABLE = Table(
     [

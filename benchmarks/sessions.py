@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.table import Row
-from benchmarks.timing import interleave
 from compiler.cli.compare import Tolerance, difference
+from compiler.timing import interleave
 
 Feed = Mapping[str, np.ndarray]
 Model = str | bytes

@@ -12,13 +12,12 @@ from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
     DenseResourceAttr,
     DictionaryAttr,
-    FusedLoc,
     IntegerAttr,
     ModuleOp,
     StringAttr,
     SymbolRefAttr,
 )
-from xdsl.ir import Attribute, Operation
+from xdsl.ir import Attribute
 
 from compiler.codegen import compile_modules
 from compiler.llvm_text import kernel_modules
@@ -30,7 +29,7 @@ from dialects import llvm
 from dialects.hal import sizes_of
 from dialects.onnx.constants import array_of, pool_of
 from dialects.onnx.dims import symbols_of
-from dialects.onnx.locations import node_of
+from dialects.onnx.locations import node_names
 from dialects.onnx.types import dtype_of
 from runtime.dtypes import BYTE_NAMES
 from runtime.errors import InternalError, Place
@@ -67,6 +66,8 @@ def link(
     report.kernels = len({entry["name"] for entry in dispatches})
     entries = manifest(module, target, list(constants))
     entries["kernels"] = dispatches
+    if "hal.spans" in module.attributes:
+        entries["spans"] = plain(module.attributes["hal.spans"])
     entries["report"] = report.as_json()
     return Program(entries, objects, constants)
 
@@ -77,15 +78,10 @@ def _dispatches(module: ModuleOp) -> list[dict[str, Any]]:
         op.sym_name.data: op for op in module.ops if isinstance(op, llvm.FuncOp) and op.body.blocks
     }
     return [
-        {"name": op.callee.string_value(), "nodes": _node_names(op)}
+        {"name": op.callee.string_value(), "nodes": node_names(op.location)}
         for op in functions["terrace_run"].walk()
         if isinstance(op, llvm.CallOp) and op.callee and op.callee.string_value() in functions
     ]
-
-
-def _node_names(op: Operation) -> list[str]:
-    parts: Any = op.location.locations if isinstance(op.location, FusedLoc) else (op.location,)
-    return [name for part in parts if (name := node_of(part).name)]
 
 
 def _constants(module: ModuleOp, ctx: Context) -> dict[str, np.ndarray]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PASSES = {
     "expand-math": "passes.affine.expand_math:ExpandMath",
     "hal-plan-memory": "passes.hal.plan_memory:PlanMemory",
+    "hal-profile": "passes.hal.profile:Profile",
     "krnl-schedule": "passes.krnl.schedule:ScheduleKrnl",
     "lower-affine": "passes.lower.krnl_to_affine:KrnlToAffine",
     "lower-krnl": "passes.lower.onnx_to_krnl:OnnxToKrnl",

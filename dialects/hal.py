@@ -20,6 +20,7 @@
                | `hal.check_range` %b sizes          ... unless indices in memory are inside sizes
                | `hal.if` %flag { ... } { ... }      branches on a boolean in memory
                | `hal.for` %n, trips, %flag { ... }  repeats while the flag holds, counting in %n
+               | `hal.stamp` n                       notes the time at which the run comes by
     dims     ::= `[` size,* `]`                      sizes of the `?` of a result's memref, in order
 
 Sizes are symbolic expressions (`dialects/onnx/dims.py`) over symbols that `hal.input`,
@@ -338,6 +339,17 @@ class ForOp(IRDLOperation):
     traits = traits_def(NoTerminator())
 
 
+@irdl_op_definition
+class StampOp(IRDLOperation):
+    """Notes the time in the run's trace: an event with the number ``event``."""
+
+    name = "hal.stamp"
+    event = prop_def(IntegerAttr)
+
+    def __init__(self, event: int) -> None:
+        super().__init__(properties={"event": number(event)})
+
+
 Hal = Dialect(
     "hal",
     [
@@ -360,5 +372,6 @@ Hal = Dialect(
         CheckRangeOp,
         IfOp,
         ForOp,
+        StampOp,
     ],
 )

@@ -20,6 +20,7 @@ from runtime.plan import UNKNOWN, Plan, Planner, Shapes, fill_in, int64_array
 from runtime.pool import ParallelFor, parallel_for
 from runtime.program import Program
 from runtime.target import check_target
+from runtime.trace import Trace
 
 _PLANS = 64
 _IDLE_FRAMES = 8
@@ -70,6 +71,7 @@ class _Context(ctypes.Structure):
         ("details", ctypes.c_int64 * 4),
         ("host_call", ctypes.c_void_p),
         ("host_data", ctypes.c_void_p),
+        ("trace", ctypes.c_void_p),
     ]
 
 
@@ -86,10 +88,13 @@ class _Frame:
         "outputs",
     )
 
-    def __init__(self, program: Program, helpers: ParallelFor, threads: int) -> None:
+    def __init__(
+        self, program: Program, helpers: ParallelFor, threads: int, trace: Trace | None
+    ) -> None:
         self.inputs = (ctypes.c_void_p * len(program.inputs))()
         self.outputs = (ctypes.c_void_p * len(program.outputs))()
         self.context = _Context(helpers.function, helpers.pool, threads)
+        self.context.trace = None if trace is None else trace.address
         self.context_pointer = ctypes.byref(self.context)
         self.reserve(0)
 
@@ -102,6 +107,9 @@ class _Frame:
 
 class NativeExecutable(Executable):
     """A program's object code in this process, running on up to ``threads`` threads.
+
+    ``trace`` is where a program that is compiled for it notes times, None for all others; only one
+    thread at a time can run such a program to some purpose.
 
     Raises:
         DeviceError: the code is for another machine, or cannot be linked.
@@ -119,6 +127,7 @@ class NativeExecutable(Executable):
         self._helpers = parallel_for(threads) if program.signature.parallel else ParallelFor(0, 0)
         self._constants = _constant_table(program)
         self._frames: list[_Frame] = []
+        self.trace = Trace() if program.signature.spans else None
 
     def invoke(
         self, plan: Plan, inputs: Sequence[int], outputs: Sequence[int]
@@ -126,7 +135,7 @@ class NativeExecutable(Executable):
         try:
             frame = self._frames.pop()
         except IndexError:
-            frame = _Frame(self.program, self._helpers, self._threads)
+            frame = _Frame(self.program, self._helpers, self._threads, self.trace)
         if plan.arena_bytes > frame.arena_bytes:
             frame.reserve(plan.arena_bytes)
         frame.inputs[:] = inputs

@@ -75,6 +75,14 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """What happens between two events of a trace: a kernel, a copy, or the whole run."""
+
+    name: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The typed view of a manifest. ``arena_bytes`` is None if ``terrace_plan`` computes it."""
 
@@ -86,6 +94,7 @@ class Manifest:
     messages: tuple[Message, ...]
     parallel: bool
     metadata: Mapping[str, Any]
+    spans: tuple[Span, ...] = ()
 
 
 def parse_manifest(manifest: object) -> Manifest:
@@ -116,6 +125,7 @@ def parse_manifest(manifest: object) -> Manifest:
         messages=tuple(_message(table) for table in top.tables("messages", ())),
         parallel=top.get("parallel", bool, True),
         metadata=top.get("metadata", dict, {}),
+        spans=tuple(_span(table) for table in top.tables("spans", ())),
     )
 
 
@@ -188,6 +198,10 @@ def _message(table: _Table) -> Message:
         opset=table.get("opset", int, None),
     )
     return Message(table.get("text", str), place, _ERRORS[kind])
+
+
+def _span(table: _Table) -> Span:
+    return Span(table.get("name", str), tuple(map(str, table.get("nodes", list))))
 
 
 def _check_unique(what: str, names: Sequence[str]) -> None:

@@ -128,6 +128,7 @@ class Context(ctypes.Structure):
         ("details", ctypes.c_int64 * 4),
         ("host_call", ctypes.c_void_p),
         ("host_data", ctypes.c_void_p),
+        ("trace", ctypes.c_void_p),
     ]
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from compiler.stages import CODE, NAMES
 from compiler.version import PRODUCER
 
-COMMANDS = ("compile", "run", "opt", "inspect", "doctor")
+COMMANDS = ("compile", "run", "bench", "opt", "inspect", "doctor")
 
 _MODEL = "a model: .onnx, .onnxtxt, .json, .textproto, or .mlir text of any stage"
 
@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="|".join(COMMANDS))
     _compile(_command(commands, "compile", "compile a model and say what came of it"))
     _run(_command(commands, "run", "run a model on given or random inputs"))
+    _bench(_command(commands, "bench", "time a model, beside onnxruntime if that is wanted"))
     _opt(_command(commands, "opt", "run passes over a module's text"))
     _inspect(_command(commands, "inspect", "list a model's operators, kernels and memory"))
     _doctor(_command(commands, "doctor", "say what this machine and installation offer"))
@@ -107,6 +108,29 @@ def _compile(parser: argparse.ArgumentParser) -> None:
 
 def _run(parser: argparse.ArgumentParser) -> None:
     _compiling(parser)
+    _running(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.npz", help="write the outputs")
+    parser.add_argument("--compare", choices=["onnxruntime", "reference"], help="with whom")
+    parser.add_argument(
+        "--intermediates",
+        action="store_true",
+        help="with --compare: name the first node whose result differs",
+    )
+    parser.add_argument("--repeat", type=int, default=1, help="run more often, and print times")
+    _force(parser)
+
+
+def _bench(parser: argparse.ArgumentParser) -> None:
+    _compiling(parser)
+    _running(parser)
+    parser.add_argument("--against", choices=["onnxruntime"], help="time another one in turn")
+    text = "time each side for so long (default 2)"
+    parser.add_argument("--seconds", type=float, default=2.0, help=text)
+    _force(parser)
+
+
+def _running(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that run a model."""
     parser.add_argument(
         "-i",
         "--input",
@@ -125,18 +149,15 @@ def _run(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=SIZE",
         help="a symbolic size of random inputs (default 1)",
     )
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT.npz", help="write the outputs")
-    parser.add_argument("--compare", choices=["onnxruntime", "reference"], help="with whom")
     parser.add_argument("--rtol", type=float, default=1e-3, help="default 1e-3")
     parser.add_argument("--atol", type=float, default=1e-4, help="default 1e-4, of the largest")
-    parser.add_argument(
-        "--intermediates",
-        action="store_true",
-        help="with --compare: name the first node whose result differs",
-    )
     parser.add_argument("--threads", type=int, help="default: all cores this process may use")
-    parser.add_argument("--repeat", type=int, default=1, help="run more often, and print times")
-    _force(parser)
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        metavar="TRACE.json",
+        help="write the kernels' times in a run, for Perfetto or chrome://tracing",
+    )
 
 
 def _opt(parser: argparse.ArgumentParser) -> None:

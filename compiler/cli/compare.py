@@ -60,6 +60,19 @@ def _is_inexact(dtype: np.dtype) -> bool:
     return dtype.kind in "fc" or dtype.name.startswith(("bfloat", "float"))
 
 
+def report(
+    who: str, results: Mapping[str, Any], want: Mapping[str, Any], tolerance: Tolerance
+) -> bool:
+    """Prints how the results differ from others'; gives whether all are close."""
+    close = True
+    for name, value in want.items():
+        found = difference(results[name], value, tolerance)
+        close &= not found.reason
+        verdict = f"DIFFERS: {found.reason}" if found.reason else f"agrees ({found.largest:.3g})"
+        print(f"{name}: {verdict}, compared with {who}")
+    return close
+
+
 def run_other(
     name: str, model: Path | onnx.ModelProto, feed: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
@@ -70,21 +83,41 @@ def run_other(
     try:
         return _onnxruntime(model, feed) if name == "onnxruntime" else _reference(model, feed)
     except ImportError as error:
-        raise UnsupportedError(
-            f"{name} is not installed", hint="pip install 'onnx-terrace[compare]'"
-        ) from error
+        raise _not_installed(name) from error
     except Exception as error:
         # What another program raises about a model is its own affair; it is passed on.
         raise UnsupportedError(f"{name} cannot run the model: {error}") from error
 
 
-def _onnxruntime(model: Path | onnx.ModelProto, feed: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def onnxruntime_session(model: Path | onnx.ModelProto, threads: int = 0) -> Any:
+    """onnxruntime's session on the CPU; 0 threads are its default.
+
+    Raises UnsupportedError when it is not installed or cannot run the model.
+    """
+    try:
+        return _session(model, threads)
+    except ImportError as error:
+        raise _not_installed("onnxruntime") from error
+    except Exception as error:
+        raise UnsupportedError(f"onnxruntime cannot run the model: {error}") from error
+
+
+def _not_installed(name: str) -> UnsupportedError:
+    return UnsupportedError(f"{name} is not installed", hint="pip install 'onnx-terrace[compare]'")
+
+
+def _session(model: Path | onnx.ModelProto, threads: int = 0) -> Any:
     import onnxruntime
 
     source = str(model) if isinstance(model, Path) else model.SerializeToString()
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _onnxruntime(model: Path | onnx.ModelProto, feed: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    session = _session(model)
     names = [entry.name for entry in session.get_outputs()]
     return dict(zip(names, session.run(None, dict(feed)), strict=True))
 

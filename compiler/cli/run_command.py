@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from compiler.cli.compare import Tolerance, difference, run_other
+from compiler.cli.compare import Tolerance, report, run_other
 from compiler.cli.compile_command import request_of
 from compiler.cli.inputs import Arrays, random_inputs, read_inputs
 from compiler.cli.output import check_absent, write_file
+from compiler.cli.profile import write_profile
 from compiler.cli.progress import Progress
 from compiler.driver import Request, build
 from compiler.source import Source
@@ -27,10 +28,11 @@ MISMATCH = 3
 def run(options: Namespace) -> int:
     """Runs the command."""
     check_absent(options.output, options.force)
+    check_absent(options.profile, options.force)
     if options.intermediates and options.compare is None:
         raise InputError("--intermediates needs --compare", hint="with onnxruntime or reference")
     device = "cpu" if options.threads is None else f"cpu:threads={options.threads}"
-    network = _network(options, device)
+    network = open_network(options, device)
     feed, expected = read_inputs(options.input, network)
     feed |= random_inputs(network.inputs, options.seed, dict(options.size), feed)
     results, seconds = _timed(network, feed, max(1, options.repeat))
@@ -38,17 +40,20 @@ def run(options: Namespace) -> int:
     if options.repeat > 1:
         median, least = np.median(seconds) * 1e3, min(seconds) * 1e3
         print(f"time        median {median:.3f} ms, least {least:.3f} ms of {options.repeat} runs")
+    if options.profile is not None:
+        write_profile(options, feed, device)
     if options.output is not None:
         arrays: dict[str, Any] = dict(results)
         write_file(options.output, options.force, lambda path: np.savez(path, **arrays))
     tolerance = Tolerance(options.rtol, options.atol)
-    agree = _report("the test set", results, expected, tolerance) if expected else True
+    agree = report("the test set", results, expected, tolerance) if expected else True
     if options.compare is not None:
         agree &= _compare(options, feed, results, tolerance)
     return 0 if agree else MISMATCH
 
 
-def _network(options: Namespace, device: str) -> Network:
+def open_network(options: Namespace, device: str) -> Network:
+    """The network that a command is to run: compiled, or loaded from a program file."""
     if Path(options.model).suffix == ".terrace":
         return load(options.model, device)
     with Progress() as progress:
@@ -74,19 +79,6 @@ def _shown(results: Mapping[str, np.ndarray]) -> Iterator[str]:
         yield text
 
 
-def _report(
-    who: str, results: Mapping[str, Any], want: Mapping[str, Any], tolerance: Tolerance
-) -> bool:
-    """Prints how the results differ from others'; gives whether all are close."""
-    close = True
-    for name, value in want.items():
-        found = difference(results[name], value, tolerance)
-        close &= not found.reason
-        verdict = f"DIFFERS: {found.reason}" if found.reason else f"agrees ({found.largest:.3g})"
-        print(f"{name}: {verdict}, compared with {who}")
-    return close
-
-
 def _compare(options: Namespace, feed: Arrays, results: Arrays, tolerance: Tolerance) -> bool:
     path = Path(options.model)
     if path.suffix in (".mlir", ".terrace"):
@@ -95,7 +87,7 @@ def _compare(options: Namespace, feed: Arrays, results: Arrays, tolerance: Toler
             hint="run the ONNX model with -o, and compare the two files",
         )
     want = run_other(options.compare, path, feed)
-    close = _report(options.compare, results, want, tolerance)
+    close = report(options.compare, results, want, tolerance)
     if options.intermediates:
         close &= _compare_nodes(options, path, feed, tolerance)
     return close

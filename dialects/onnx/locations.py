@@ -90,6 +90,12 @@ def node_of(location: LocationAttr) -> Node:
     )
 
 
+def node_names(location: LocationAttr) -> list[str]:
+    """The names of all nodes of a location, in order."""
+    parts = parts_of(location) if isinstance(location, FusedLoc) else [location]
+    return [name for part in parts if (name := node_of(part).name)]
+
+
 def place_of(location: LocationAttr, stage: str) -> Place:
     """The place of an error about the operation with this location."""
     node = node_of(location)

@@ -43,8 +43,11 @@ from passes.lower.affine_to_llvm.module import (
 from passes.lower.affine_to_llvm.types import PTR, VOID
 from runtime.errors import InternalError
 
-DETAILS_OFFSET = 24
-"""Bytes before `details` in the run's context."""
+DETAILS_OFFSET, TRACE_OFFSET = 24, 72
+"""Bytes before `details` and `trace` in the run's context."""
+
+TRACE_CLOCK, TRACE_EVENTS, EVENT_BYTES = 16, 24, 24
+"""Bytes before the clock and the first event of a trace; bytes of an event."""
 
 
 @module_rule(hal.ProgramOp)
@@ -75,6 +78,7 @@ def _external(name: str, result: Attribute, *arguments: Attribute) -> Callable[[
 _EXTERNALS = {
     "malloc": _external("malloc", PTR, i64),
     "free": _external("free", VOID, PTR),
+    "clock_gettime": _external("clock_gettime", i32, i32, PTR),
     "memcpy": _external("memcpy", PTR, PTR, PTR, i64),
     "memset": _external("memset", PTR, PTR, i32, i64),
 }
@@ -603,6 +607,19 @@ class _Run(_Sizes):
         self.b.branch(head, (one,))
         self.b.start(after)
 
+    def stamp(self, op: hal.StampOp) -> None:
+        """Notes the time. When the trace is full its last event is overwritten, and counted on."""
+        self.externals.add("clock_gettime")
+        trace = self.load_slot(self.arguments["context"], TRACE_OFFSET // 8, PTR)
+        count, capacity = (self.load_slot(trace, slot) for slot in (0, 1))
+        place = self.b.mul(self.b.minimum(count, self.b.sub(capacity, 1)), EVENT_BYTES)
+        event = self.b.address(trace, self.b.add(place, TRACE_EVENTS), i8)
+        self.store_slot(event, 0, op.event.value.data)
+        clock = self.b.address(trace, TRACE_CLOCK, i8)
+        clock = self.b.value(llvm.LoadOp, (clock,), i32, access_properties(i32))
+        call(self.low, "clock_gettime", [clock, self.b.address(event, 8, i8)], [i32])
+        self.store_slot(trace, 0, self.b.add(count, 1))
+
 
 def _no_flags(kind: type[Operation]) -> dict[str, Attribute]:
     return {}
@@ -634,4 +651,5 @@ _RULES: dict[type[Operation], Callable] = {
     hal.GiveOp: _Run.give,
     hal.IfOp: _Run.branch,
     hal.ForOp: _Run.repeat,
+    hal.StampOp: _Run.stamp,
 }

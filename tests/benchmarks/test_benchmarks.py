@@ -13,16 +13,28 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from benchmarks import baseline, child, conv, gpt2, kernels, limits, matmul, models, overhead
+from benchmarks import (
+    baseline,
+    child,
+    conv,
+    gpt2,
+    kernels,
+    limits,
+    matmul,
+    models,
+    overhead,
+    plot,
+    roofline,
+)
 from benchmarks.__main__ import main
 from benchmarks.folders import find_models, load_feed
 from benchmarks.options import Options
 from benchmarks.results import Results
 from benchmarks.sessions import compare_results
 from benchmarks.table import Column, Table, geometric_mean
-from benchmarks.timing import interleave
 from compiler.codegen import compile_text
 from compiler.target import Target
+from compiler.timing import interleave
 from runtime.jit import load_objects
 
 
@@ -170,6 +182,28 @@ def test_a_model_is_timed_on_both_sides(folder: Path):
     numbers = models.summary([named, {"name": "bad", "threads": 1, "error": "x"}], 1)
     assert (numbers["models"], numbers["timed"], numbers["right"]) == (2, 1, 1)
     assert numbers["ratio_geometric_mean"] == pytest.approx(row["ratio"])
+
+
+def test_roofline_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "roofline.json"
+    assert main(["roofline", str(folder), "--threads", "1", "--json", str(out)]) == 0
+    found = Results.load(out)
+    (row,) = found.rows
+    assert row["name"].startswith("tiny: add") and row["calls"] == 1
+    assert (row["flops"], row["bytes"]) == (overhead.ELEMENTS, 12 * overhead.ELEMENTS)
+    assert row["limited_by"] == "memory"
+    nanoseconds = row["bytes"] / roofline.memory_gb_s(found, 1)
+    assert row["limit_percent"] == pytest.approx(1e-4 * nanoseconds / row["ours_median_ms"])
+    assert "% of limit" in capsys.readouterr().out
+
+
+def test_roofline_is_drawn(tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    kernel = {"flops": 8, "bytes": 4, "gflops": 2.0, "share_percent": 50.0}
+    limits = [{"threads": 1, "fma_gflops": 90.0, "copy_gb_s": 12.0, "read_gb_s": 10.0}]
+    rows = [{"name": "tiny: add", "threads": 1, **kernel}]
+    plot.draw_roofline(Results("roofline", limits=limits, rows=rows), tmp_path / "roof.svg")
+    assert "<svg" in (tmp_path / "roof.svg").read_text()
 
 
 def test_compile_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

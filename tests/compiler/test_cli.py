@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
@@ -19,7 +20,7 @@ from sample_models import DIGIT, DIGITS, MODELS, graph_model, perceptron, refere
 
 import runtime
 from compiler import stages
-from compiler.cli import main
+from compiler.cli import bench_command, main
 from compiler.cli.arguments import COMMANDS, parse_arguments
 
 ROOT = Path(__file__).parents[2]
@@ -207,6 +208,50 @@ def test_run_compares_with_others(who: str, capsys: Output) -> None:
     assert call(*arguments, "--threads", 1) == 0
     text = capsys.readouterr().out
     assert "agrees" in text and "all 11 tensors agree" in text and "median" in text
+
+
+def test_run_writes_a_profile(model: Path, tmp_path: Path, capsys: Output) -> None:
+    trace = tmp_path / "trace.json"
+    assert call("run", model, "--profile", trace, "--threads", 1) == 0
+    text = capsys.readouterr().out
+    assert "the fastest run" in text and "between kernels" in text and "GFLOP/s" in text
+    events = json.loads(trace.read_text())["traceEvents"]
+    kernels = [event for event in events if event.get("cat") == "kernel"]
+    assert kernels and all(event["args"]["nodes"] and event["dur"] > 0 for event in kernels)
+    assert call("run", model, "--profile", trace) == 1
+    assert "--force overwrites it" in capsys.readouterr().err
+
+
+def test_bench_times_both_sides(model: Path, tmp_path: Path, capsys: Output) -> None:
+    trace = tmp_path / "trace.json"
+    options = ("--seconds", 0, "--threads", 1)
+    assert call("bench", model, "--against", "onnxruntime", "--profile", trace, *options) == 0
+    text = capsys.readouterr().out
+    assert "agrees" in text and "ratio" in text and trace.exists()
+    ours, other = (line.split()[2] for line in text.splitlines() if " least " in line)
+    assert float(ours) > 0 and float(other) > 0
+    assert call("bench", model, *options) == 0
+    assert "ratio" not in capsys.readouterr().out
+
+
+def test_bench_fails_where_results_differ(
+    model: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Other:
+        """A session that gives zeros."""
+
+        def __init__(self) -> None:
+            self.session = onnxruntime.InferenceSession(model)
+
+        def get_outputs(self) -> list[object]:
+            return self.session.get_outputs()
+
+        def run(self, names: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            return [np.zeros_like(array) for array in self.session.run(names, feed)]
+
+    monkeypatch.setattr(bench_command, "onnxruntime_session", lambda *_: Other())
+    assert call("bench", model, "--against", "onnxruntime", "--seconds", 0) == 3
+    assert "DIFFERS" in capsys.readouterr().out
 
 
 def test_the_first_node_that_differs_is_named(

@@ -1,0 +1,153 @@
+"""What a kernel has to do: floating-point operations, and the bytes that must move.
+
+Counted on the dispatches of the `onnx` stage, which kernels are named after, so that it is the
+model's work and not a schedule's. Products count multiplications and additions; pointwise operators
+one operation for each element, whatever it costs; softmax and normalizations a few. Bytes are those
+of all operands and results, each once, constants included; of a tensor that is only selected from,
+what is selected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Operation, SSAValue
+
+from dialects.onnx.ops import OnnxOp, Recurrence
+from dialects.onnx.types import dims_of, dtype_of, is_tensor
+from passes.lower.onnx_to_krnl.registry import key_of
+
+if TYPE_CHECKING:
+    from xdsl.context import Context
+    from xdsl.dialects.builtin import ModuleOp
+
+SELECTS = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Shape", "Size"})
+"""Operators that read a part of their first operand."""
+
+_SHAPES = {"Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+_PLACES = {"Concat", "DepthToSpace", "Pad", "ScatterElements", "ScatterND", "SpaceToDepth"}
+_VALUES = {"Cast", "CastLike", "ConstantOfShape", "Range", "Split", "Tile", "Where"}
+MOVES = SELECTS | _SHAPES | _PLACES | _VALUES
+"""Operators that compute nothing."""
+
+PER_INPUT = {
+    "Softmax": 5,
+    "LogSoftmax": 5,
+    "LayerNormalization": 8,
+    "RMSNormalization": 5,
+    "GroupNormalization": 8,
+    "InstanceNormalization": 8,
+    "GlobalAveragePool": 1,
+    "GlobalMaxPool": 1,
+    "ArgMax": 1,
+    "ArgMin": 1,
+}
+"""Operations for each element of the first operand."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Floating-point operations (integer ones for integers) and bytes of one call."""
+
+    flops: int
+    bytes: int
+
+
+class WorkObserver:
+    """An observer of passes that counts the work of every dispatch, by its kernel's name.
+
+    Kernels with sizes that are not known as numbers are left out.
+    """
+
+    def __init__(self) -> None:
+        self.work: dict[str, Work] = {}
+
+    def __call__(self, stage: str, name: str, module: ModuleOp, ctx: Context) -> None:
+        """Looks at the module once dispatches are formed."""
+        del stage, ctx
+        if name != "onnx-form-dispatches":
+            return
+        for function in module.ops:
+            if isinstance(function, FuncOp) and "onnx.dispatch" in function.attributes:
+                work = work_of(function)
+                if work is not None:
+                    self.work[function.sym_name.data] = work
+
+
+def work_of(function: FuncOp) -> Work | None:
+    """The work of a dispatch; None where a size is not known as a number."""
+    results = function.get_return_op()
+    operations = [op for op in function.walk() if isinstance(op, OnnxOp)]
+    values = [*function.body.block.args, *(results.operands if results else ())]
+    values += [value for op in operations for value in (*op.operands, *op.results)]
+    if any(is_tensor(value.type) and _elements(value) is None for value in values):
+        return None
+    moved = sum(_read_bytes(value) for value in function.body.block.args)
+    moved += sum(_bytes(value) for value in (results.operands if results else ()))
+    return Work(sum(map(_flops, operations)), moved)
+
+
+def _read_bytes(value: SSAValue) -> int:
+    users = [use.operation for use in value.uses]
+    selects = [
+        op for op in users if _kind(op) in SELECTS and op.operands and op.operands[0] is value
+    ]
+    if users and len(selects) == len(users):
+        return min(_bytes(value), sum(_bytes(op.results[0]) for op in selects))
+    return _bytes(value)
+
+
+def _flops(op: OnnxOp) -> int:
+    kind = _kind(op)
+    if kind in MOVES or not op.results or not is_tensor(op.results[0].type):
+        return 0
+    made = _elements(op.results[0]) or 0
+    shapes = [dims_of(value.type) or () if is_tensor(value.type) else () for value in op.operands]
+    if isinstance(op, Recurrence):
+        # Each step multiplies a row of every batch entry with the recurrent weights.
+        return 2 * _product(shapes[0][:2]) * _product(shapes[1])
+    match kind:
+        case "MatMul" | "MatMulInteger" | "QLinearMatMul":
+            return 2 * made * _size(shapes[0], -1)
+        case "Gemm":
+            return 2 * made * _size(shapes[0], 0 if op.get("transA") else 1)
+        case "Conv" | "ConvInteger":
+            return 2 * made * _product(shapes[1][1:])
+        case "ConvTranspose":
+            return 2 * _product(shapes[0]) * _product(shapes[1][1:])
+        case "MaxPool" | "AveragePool" | "LpPool":
+            return made * prod(op.get("kernel_shape"))
+    if kind in PER_INPUT or kind.startswith("Reduce"):
+        return PER_INPUT.get(kind, 1) * _product(shapes[0])
+    return made
+
+
+def _kind(op: Operation) -> str:
+    key = key_of(op) if isinstance(op, OnnxOp) else None
+    return key[1] if key else op.name
+
+
+def _elements(value: SSAValue) -> int | None:
+    sizes = dims_of(value.type)
+    if sizes is None or not all(isinstance(size, int) for size in sizes):
+        return None
+    return _product(sizes)
+
+
+def _bytes(value: SSAValue) -> int:
+    if not is_tensor(value.type):
+        return 0
+    return (_elements(value) or 0) * dtype_of(value.type).itemsize
+
+
+def _product(sizes: object) -> int:
+    assert isinstance(sizes, tuple | list)
+    return prod(int(size) for size in sizes)
+
+
+def _size(sizes: object, axis: int) -> int:
+    assert isinstance(sizes, tuple | list)
+    return int(sizes[axis])
