@@ -35,7 +35,8 @@ from passes.lower.onnx_to_krnl.registry import key_of
 from passes.onnx.bind_parameters import rename_symbols, symbolic_attributes
 
 if TYPE_CHECKING:
-    from passes.onnx.form_dispatches import Group, Grouping
+    from passes.onnx.form_dispatches import Grouping
+    from passes.onnx.groups import Group
 
 
 ASSUMPTIONS = ("onnx.assume", "onnx.assume_broadcast")
