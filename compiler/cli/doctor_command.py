@@ -19,7 +19,7 @@ from compiler.version import PRODUCER
 from runtime.cpus import available_cpus, default_threads
 from runtime.errors import TerraceError
 
-PACKAGES = ("xdsl", "onnx", "numpy", "llvmlite", "networkx", "numba", "ml_dtypes", "onnxruntime")
+PACKAGES = ("xdsl", "onnx", "numpy", "llvmlite", "numba", "ml_dtypes", "onnxruntime")
 TOOLS = ("mlir-opt-22", "mlir-translate-22")
 
 _SHOWN_FEATURES = ("avx", "fma", "f16c", "amx", "neon", "sve", "bf16", "dotprod", "i8mm", "v")

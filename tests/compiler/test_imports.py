@@ -30,7 +30,7 @@ NEVER = {
     "compiler": set(),
 }
 
-ONLY_WHEN_USED = {"numba", "networkx", "onnxruntime"}
+ONLY_WHEN_USED = {"numba", "onnxruntime"}
 """Too slow, or not always installed, to be imported with a module that may not need them."""
 
 LIGHT = [
@@ -106,7 +106,7 @@ def python(code: str) -> str:
 @pytest.mark.parametrize("name", LIGHT)
 def test_light_modules_import_neither_xdsl_nor_onnx(name: str) -> None:
     loaded = python(f"import sys, {name}; print(' '.join(sys.modules))").split()
-    assert not {"xdsl", "onnx", "numba", "networkx", "ml_dtypes"} & set(loaded)
+    assert not {"xdsl", "onnx", "numba", "ml_dtypes"} & set(loaded)
 
 
 def test_the_runtime_imports_neither_compiler_nor_xdsl() -> None:
@@ -145,7 +145,7 @@ print(' '.join(sys.modules))
 def test_a_cached_model_runs_without_xdsl_and_onnx() -> None:
     compiler.compile(DIGITS)
     loaded = python(RUN_CACHED.format(path=str(DIGITS))).split()
-    assert not {"xdsl", "onnx", "numba", "networkx"} & set(loaded)
+    assert not {"xdsl", "onnx", "numba"} & set(loaded)
 
 
 SAVE_AND_LOAD = """
