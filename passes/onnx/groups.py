@@ -40,7 +40,8 @@ class Group:
 
     def reaches(self, other: Group) -> bool:
         """Whether another group is computed from this one, by whatever way."""
-        seen, pending = {self}, [self]
+        seen: set[Group] = {self}
+        pending: list[Group] = [self]
         while pending:
             for user in pending.pop().users:
                 if user is other:

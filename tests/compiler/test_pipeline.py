@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -304,6 +305,22 @@ def test_observers_see_every_pass_and_border() -> None:
     )
     assert [stage for stage, name in seen if not name] == ["onnx", "krnl", "affine"]
     assert ("krnl", "lower-krnl") in seen
+
+
+def test_cycles_are_not_collected_while_a_model_compiles() -> None:
+    enabled: list[bool] = []
+    observers = [lambda *_: enabled.append(gc.isenabled())]
+    build(Request.of(small_relu()), observers=observers)
+    assert enabled and not any(enabled) and gc.isenabled()
+    with pytest.raises(InputError):
+        compiler.lower(small_relu(), "onnx", passes="no-such-pass")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        compiler.lower(small_relu(), "krnl")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_unsupported_nodes_are_reported_together() -> None:
