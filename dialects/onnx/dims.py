@@ -127,12 +127,17 @@ class DimExpr:
         return mod(other, self)
 
 
+def dim_of_atom(atom: Atom) -> DimExpr:
+    """The size that is one symbol or one function."""
+    return DimExpr((((atom,), 1),))
+
+
 def symbol(name: str) -> DimExpr:
     """The size called ``name``; characters that no identifier may have become underscores."""
     name = re.sub(r"\W", "_", name) or "_"
     if not name.isidentifier() or iskeyword(name) or name in ("max", "min"):
         name = "_" + name
-    return DimExpr((((Symbol(name),), 1),))
+    return dim_of_atom(Symbol(name))
 
 
 def _terms(dim: Dim) -> dict[Monomial, int]:
@@ -156,7 +161,7 @@ def _from_terms(terms: dict[Monomial, int]) -> Dim:
 
 
 def _function(kind: str, lhs: Dim, rhs: Dim) -> Dim:
-    return DimExpr((((Function(kind, lhs, rhs),), 1),))
+    return dim_of_atom(Function(kind, lhs, rhs))
 
 
 def exact_quotient(lhs: Dim, rhs: Dim) -> Dim | None:
@@ -200,7 +205,7 @@ def without_rounding(dim: Dim) -> tuple[Dim, int]:
                 inner, denominator = without_rounding(atom.lhs)
                 top, bottom = top * inner, bottom * denominator * atom.rhs
             else:
-                top = top * DimExpr((((atom,), 1),))
+                top = top * dim_of_atom(atom)
         parts.append((top, bottom))
     common = lcm(*(bottom for _, bottom in parts))
     total: Dim = 0
@@ -371,8 +376,8 @@ def symbols_of(dim: Dim) -> frozenset[str]:
     return frozenset(found)
 
 
-def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
-    """The size with symbols replaced; all known gives an int."""
+def substitute(dim: Dim, values: Mapping[str, Dim] | Mapping[str | Function, Dim]) -> Dim:
+    """The size with symbols (by name) and functions replaced; all known gives an int."""
     if isinstance(dim, int):
         return dim
     total: Dim = 0
@@ -384,10 +389,12 @@ def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
     return total
 
 
-def _substitute_atom(atom: Atom, values: Mapping[str, Dim]) -> Dim:
+def _substitute_atom(atom: Atom, values: Mapping[str, Dim] | Mapping[str | Function, Dim]) -> Dim:
+    value = values.get(atom.name if isinstance(atom, Symbol) else atom)  # type: ignore[arg-type]
+    if value is not None:
+        return value
     if isinstance(atom, Symbol):
-        value = values.get(atom.name)
-        return DimExpr((((atom,), 1),)) if value is None else value
+        return dim_of_atom(atom)
     lhs, rhs = substitute(atom.lhs, values), substitute(atom.rhs, values)
     return apply_function(atom.kind, lhs, rhs)
 
