@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -141,7 +141,7 @@ def build(
     program = None if key is None else programs.find(key, folder)
     if program is not None:
         return Built(program, Report.from_json(program.manifest["report"]), True)
-    low = lower_request(request, "llvm", observers, listener, verify_llvm=False)
+    low = lower_request(request, "llvm", observers, listener, verified_stages(request))
     program = low.program()
     if key is not None and low.files is not None:
         programs.keep(key, program, folder, low.files)
@@ -154,11 +154,11 @@ def lower_request(
     to: str,
     observers: Sequence[Observer] = (),
     listener: Listener = ignore,
-    verify_llvm: bool = True,
+    verified: Container[str] = stages.NAMES,
 ) -> Lowered:
     """Reads and lowers a model; ``observers`` see the module after each pass.
 
-    ``verify_llvm`` is as for `compiler.pipeline.run_passes`.
+    ``verified`` is as for `compiler.pipeline.run_passes`.
     """
     stages.index_of(to)
     low = read(request, listener)
@@ -166,8 +166,19 @@ def lower_request(
         low.run(request.passes, observers)
         if low.stage == to:
             return low
-    low.advance(to, observers, verify_llvm)
+    low.advance(to, observers, verified)
     return low
+
+
+def verified_stages(request: Request) -> tuple[str, ...]:
+    """The stages whose operations are verified on the way to code generation.
+
+    What our own passes make of a model is not: that takes a fifth of a compile, the borders are
+    checked anyway, and LLVM verifies what comes out. Where users wrote text or chose passes all is
+    but the `llvm` stage.
+    """
+    ours = request.source.text is None and request.passes is None
+    return stages.NAMES[:1] if ours else stages.NAMES[:-1]
 
 
 def read(request: Request, listener: Listener = ignore) -> Lowered:
