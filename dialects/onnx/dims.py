@@ -50,6 +50,9 @@ class Function:
         return f"({_grouped(self.lhs)} {self.kind} {_grouped(self.rhs)})"
 
 
+_PARSED: dict[str, Dim] = {}
+"""Sizes by their text. What was printed need not be parsed: places of buffers are long sums."""
+
 Atom: TypeAlias = Symbol | Function
 Monomial: TypeAlias = tuple[Atom, ...]
 
@@ -83,7 +86,9 @@ class DimExpr:
                 part = product if abs(coefficient) == 1 else f"{abs(coefficient)}*{product}"
             sign = "-" if coefficient < 0 else "+"
             parts.append(f" {sign} {part}" if parts else ("-" + part if coefficient < 0 else part))
-        return "".join(parts)
+        text = "".join(parts)
+        _PARSED.setdefault(text, self)
+        return text
 
     def __str__(self) -> str:
         return self._text
@@ -405,13 +410,15 @@ def apply_function(kind: str, lhs: Dim, rhs: Dim) -> Dim:
     return table[kind](lhs, rhs)
 
 
-@cache
 def parse_dim(text: str) -> Dim:
     """The size that ``str`` of one printed. Raises ValueError for anything else."""
-    try:
-        return _from_ast(ast.parse(text, mode="eval").body)
-    except SyntaxError as error:
-        raise ValueError(f"'{text}' is not a symbolic size") from error
+    found = _PARSED.get(text)
+    if found is None:
+        try:
+            found = _PARSED[text] = _from_ast(ast.parse(text, mode="eval").body)
+        except SyntaxError as error:
+            raise ValueError(f"'{text}' is not a symbolic size") from error
+    return found
 
 
 _BINARY: dict[type[ast.operator], Callable[[Dim, Dim], Dim]] = {

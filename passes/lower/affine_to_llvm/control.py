@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 
 from xdsl.dialects import scf
 from xdsl.dialects.builtin import (
-    DenseArrayBase,
     DenseIntOrFPElementsAttr,
     IntegerAttr,
     VectorType,
@@ -34,6 +33,7 @@ from passes.lower.affine_to_llvm.builder import (
     Properties,
     new_block,
 )
+from passes.lower.affine_to_llvm.constants import i32_array
 from passes.lower.affine_to_llvm.function import FunctionLowering, rule
 from passes.lower.affine_to_llvm.index import Index
 from passes.lower.affine_to_llvm.types import llvm_type
@@ -221,8 +221,8 @@ def lower_index_switch(low: FunctionLowering, op: scf.IndexSwitchOp) -> None:
     regions = [op.default_region, *op.case_regions]
     blocks = [new_block() for _ in regions]
     properties: dict[str, Attribute] = {
-        "operandSegmentSizes": DenseArrayBase.from_list(i32, [1, 0, 0]),
-        "case_operand_segments": DenseArrayBase.from_list(i32, [0] * len(cases)),
+        "operandSegmentSizes": i32_array(1, 0, 0),
+        "case_operand_segments": i32_array(*[0] * len(cases)),
     }
     if cases:
         kind = VectorType(i64, [len(cases)])
