@@ -9,11 +9,12 @@ then the kernel's argument is that, and the kernels of all levels are one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import TypeAlias
 
 from dialects.onnx.dims import (
     SIGNED_PREFIX,
+    Atom,
     Dim,
     DimExpr,
     Function,
@@ -48,7 +49,7 @@ class SizeArguments:
 
     def renamed(self, dim: Dim) -> Dim:
         """A size as the kernel calls it; arguments that it is the first to use get numbers."""
-        for argument in sorted(set(_arguments(dim, self._shared)), key=str):
+        for argument in sorted(_arguments(dim, self._shared), key=str):
             if argument not in self.names:
                 signed = SIGNED_PREFIX if _may_be_negative(argument) else ""
                 self.names[argument] = symbol(f"{signed}s{len(self.names)}")
@@ -60,43 +61,32 @@ def shared_functions(dims: Iterable[Dim]) -> frozenset[Function]:
 
     Of functions inside each other the outermost are chosen.
     """
-    rest = {dim for dim in dims if isinstance(dim, DimExpr)}
+    expressions = {dim for dim in dims if isinstance(dim, DimExpr)}
+    candidates = {atom for dim in expressions for atom in _atoms(dim) if isinstance(atom, Function)}
     chosen: set[Function] = set()
-    candidates = {function for dim in rest for function in _functions(dim)}
     for function in sorted(candidates, key=lambda f: (-len(str(f)), str(f))):
-        # No name can be equal to this one.
-        opaque = dim_of_atom(Symbol(f"({len(chosen)})"))
-        replaced = {substitute(dim, {function: opaque}) for dim in rest}
-        if replaced != rest and not _symbols(replaced) & symbols_of(dim_of_atom(function)):
+        atoms = {atom for dim in expressions for atom in _atoms(dim, {*chosen, function})}
+        names = {atom.name for atom in atoms if isinstance(atom, Symbol)}
+        if function in atoms and names.isdisjoint(symbols_of(dim_of_atom(function))):
             chosen.add(function)
-            rest = {dim for dim in replaced if isinstance(dim, DimExpr)}
     return frozenset(chosen)
 
 
-def _functions(dim: Dim) -> Iterator[Function]:
-    """All functions in a size, those inside others too."""
+def _atoms(dim: Dim, closed: Set[Function] = frozenset()) -> Iterator[Atom]:
+    """All symbols and functions in a size, but for those inside of `closed` functions."""
     for monomial, _ in dim.terms if isinstance(dim, DimExpr) else ():
         for atom in monomial:
-            if isinstance(atom, Function):
-                yield atom
-                yield from _functions(atom.lhs)
-                yield from _functions(atom.rhs)
+            yield atom
+            if isinstance(atom, Function) and atom not in closed:
+                yield from _atoms(atom.lhs, closed)
+                yield from _atoms(atom.rhs, closed)
 
 
-def _symbols(dims: Iterable[Dim]) -> set[str]:
-    return {name for dim in dims for name in symbols_of(dim)}
-
-
-def _arguments(dim: Dim, shared: frozenset[Function]) -> Iterator[Argument]:
-    for monomial, _ in dim.terms if isinstance(dim, DimExpr) else ():
-        for atom in monomial:
-            if isinstance(atom, Symbol):
-                yield atom.name
-            elif atom in shared:
-                yield atom
-            else:
-                yield from _arguments(atom.lhs, shared)
-                yield from _arguments(atom.rhs, shared)
+def _arguments(dim: Dim, shared: frozenset[Function]) -> set[Argument]:
+    """Shared functions, and the symbols outside of them."""
+    atoms = set(_atoms(dim, shared))
+    names = {atom.name for atom in atoms if isinstance(atom, Symbol)}
+    return {*names, *(atom for atom in atoms if isinstance(atom, Function) and atom in shared)}
 
 
 def _size_of(argument: Argument) -> Dim:
