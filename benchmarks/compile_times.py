@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import compileall
+import importlib
 import tempfile
 import time
 from collections import defaultdict
@@ -44,6 +46,7 @@ def run(options: Options) -> Results:
     """Compiles every model twice: into an empty cache, and from it."""
     models = find_models(options.paths, options.only)
     results = Results("compile")
+    write_byte_code()
     TABLE.print_heading()
     for model in models:
         row = _row(model)
@@ -58,6 +61,18 @@ def run(options: Options) -> Results:
         f" {results.summary['cached_total_s']:.1f} s"
     )
     return results
+
+
+def write_byte_code() -> None:
+    """Gives our packages byte code, as installing them does.
+
+    A checkout has none at first, or never where PYTHONDONTWRITEBYTECODE is set: parsing 250 files
+    in each process takes 0.7 s more.
+    """
+    for name in ("compiler", "dialects", "passes", "runtime"):
+        home = importlib.import_module(name).__file__
+        assert home is not None
+        compileall.compile_dir(Path(home).parent, quiet=2)
 
 
 def _row(model: Path) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import ModuleOp
@@ -63,27 +63,30 @@ class Lowered:
         run_passes(self.module, self.ctx, pipeline.passes(), self.report, self.stage, observers)
 
     def advance(
-        self, to: str, observers: Sequence[Observer] = (), verify_llvm: bool = True
+        self,
+        to: str,
+        observers: Sequence[Observer] = (),
+        verified: Container[str] = stages.NAMES,
     ) -> None:
         """Runs the default passes from the module's stage to another, in place.
 
-        ``verify_llvm`` is as for `compiler.pipeline.run_passes`. Raises InputError when the module
+        ``verified`` is as for `compiler.pipeline.run_passes`. Raises InputError when the module
         stands below that stage already.
         """
         passes = [make_pass(text) for text in remaining_passes(self.module, to, self.target)]
-        run_passes(self.module, self.ctx, passes, self.report, self.stage, observers, verify_llvm)
+        run_passes(self.module, self.ctx, passes, self.report, self.stage, observers, verified)
 
-    def lower(self, to: str, verify_llvm: bool = True) -> Lowered:
+    def lower(self, to: str, verified: Container[str] = stages.NAMES) -> Lowered:
         """A copy of the module on a later stage; this one stays as it is."""
         copy = Lowered(self.module.clone(), self.ctx, self.target)
-        copy.advance(to, verify_llvm=verify_llvm)
+        copy.advance(to, verified=verified)
         return copy
 
     def program(self) -> Program:
         """The module as a program; it stays as it is."""
         from compiler.linking import link
 
-        low = self if self.stage == "llvm" else self.lower("llvm", verify_llvm=False)
+        low = self if self.stage == "llvm" else self.lower("llvm", stages.NAMES[:-1])
         return link(low.module, low.ctx, low.target, report=low.report)
 
     def compile(self, device: str = "cpu") -> Network:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HASHED_BYTES = 64 << 20
 """Files up to this size, which take 40 ms, are identified by their content."""
 
-DEPENDENCIES = ("xdsl", "onnx", "llvmlite", "networkx")
+DEPENDENCIES = ("xdsl", "onnx", "llvmlite")
 """Packages that decide what code we generate."""
 
 _MAX_PROTO_BYTES = 1 << 31

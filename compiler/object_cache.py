@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -167,6 +166,9 @@ class ObjectCache:
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
+    # Takes 20 ms to import, which a start from the cache does without.
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -50,6 +50,9 @@ class Function:
         return f"({_grouped(self.lhs)} {self.kind} {_grouped(self.rhs)})"
 
 
+_PARSED: dict[str, Dim] = {}
+"""Sizes by their text. What was printed need not be parsed: places of buffers are long sums."""
+
 Atom: TypeAlias = Symbol | Function
 Monomial: TypeAlias = tuple[Atom, ...]
 
@@ -83,7 +86,9 @@ class DimExpr:
                 part = product if abs(coefficient) == 1 else f"{abs(coefficient)}*{product}"
             sign = "-" if coefficient < 0 else "+"
             parts.append(f" {sign} {part}" if parts else ("-" + part if coefficient < 0 else part))
-        return "".join(parts)
+        text = "".join(parts)
+        _PARSED.setdefault(text, self)
+        return text
 
     def __str__(self) -> str:
         return self._text
@@ -127,12 +132,17 @@ class DimExpr:
         return mod(other, self)
 
 
+def dim_of_atom(atom: Atom) -> DimExpr:
+    """The size that is one symbol or one function."""
+    return DimExpr((((atom,), 1),))
+
+
 def symbol(name: str) -> DimExpr:
     """The size called ``name``; characters that no identifier may have become underscores."""
     name = re.sub(r"\W", "_", name) or "_"
     if not name.isidentifier() or iskeyword(name) or name in ("max", "min"):
         name = "_" + name
-    return DimExpr((((Symbol(name),), 1),))
+    return dim_of_atom(Symbol(name))
 
 
 def _terms(dim: Dim) -> dict[Monomial, int]:
@@ -156,7 +166,7 @@ def _from_terms(terms: dict[Monomial, int]) -> Dim:
 
 
 def _function(kind: str, lhs: Dim, rhs: Dim) -> Dim:
-    return DimExpr((((Function(kind, lhs, rhs),), 1),))
+    return dim_of_atom(Function(kind, lhs, rhs))
 
 
 def exact_quotient(lhs: Dim, rhs: Dim) -> Dim | None:
@@ -200,7 +210,7 @@ def without_rounding(dim: Dim) -> tuple[Dim, int]:
                 inner, denominator = without_rounding(atom.lhs)
                 top, bottom = top * inner, bottom * denominator * atom.rhs
             else:
-                top = top * DimExpr((((atom,), 1),))
+                top = top * dim_of_atom(atom)
         parts.append((top, bottom))
     common = lcm(*(bottom for _, bottom in parts))
     total: Dim = 0
@@ -371,8 +381,8 @@ def symbols_of(dim: Dim) -> frozenset[str]:
     return frozenset(found)
 
 
-def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
-    """The size with symbols replaced; all known gives an int."""
+def substitute(dim: Dim, values: Mapping[str, Dim] | Mapping[str | Function, Dim]) -> Dim:
+    """The size with symbols (by name) and functions replaced; all known gives an int."""
     if isinstance(dim, int):
         return dim
     total: Dim = 0
@@ -384,10 +394,12 @@ def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
     return total
 
 
-def _substitute_atom(atom: Atom, values: Mapping[str, Dim]) -> Dim:
+def _substitute_atom(atom: Atom, values: Mapping[str, Dim] | Mapping[str | Function, Dim]) -> Dim:
+    value = values.get(atom.name if isinstance(atom, Symbol) else atom)  # type: ignore[arg-type]
+    if value is not None:
+        return value
     if isinstance(atom, Symbol):
-        value = values.get(atom.name)
-        return DimExpr((((atom,), 1),)) if value is None else value
+        return dim_of_atom(atom)
     lhs, rhs = substitute(atom.lhs, values), substitute(atom.rhs, values)
     return apply_function(atom.kind, lhs, rhs)
 
@@ -398,13 +410,15 @@ def apply_function(kind: str, lhs: Dim, rhs: Dim) -> Dim:
     return table[kind](lhs, rhs)
 
 
-@cache
 def parse_dim(text: str) -> Dim:
     """The size that ``str`` of one printed. Raises ValueError for anything else."""
-    try:
-        return _from_ast(ast.parse(text, mode="eval").body)
-    except SyntaxError as error:
-        raise ValueError(f"'{text}' is not a symbolic size") from error
+    found = _PARSED.get(text)
+    if found is None:
+        try:
+            found = _PARSED[text] = _from_ast(ast.parse(text, mode="eval").body)
+        except SyntaxError as error:
+            raise ValueError(f"'{text}' is not a symbolic size") from error
+    return found
 
 
 _BINARY: dict[type[ast.operator], Callable[[Dim, Dim], Dim]] = {

@@ -27,7 +27,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from dialects import hal, llvm
 from dialects.hal import sizes_of
-from dialects.onnx.dims import Dim, Function, Symbol, parse_dim, product, symbols_of
+from dialects.onnx.dims import Dim, DimExpr, Function, Symbol, parse_dim, product, symbols_of
 from dialects.onnx.locations import Node, node_of
 from passes.hal.plan_memory import byte_size
 from passes.lower.affine_to_llvm.builder import new_block
@@ -103,6 +103,15 @@ class _Sizes:
         """A size as a number or an i64."""
         if isinstance(dim, int):
             return dim
+        found = self.b.recall((dim,))
+        if found is None:
+            found = self._computed(dim)
+            # What a cell holds changes in the course of a run.
+            if not isinstance(found, int) and self.cells.keys().isdisjoint(symbols_of(dim)):
+                self.b.keep((dim,), found)
+        return found
+
+    def _computed(self, dim: DimExpr) -> Index:
         total: Index = 0
         for monomial, coefficient in dim.terms:
             product: Index = coefficient
@@ -227,7 +236,7 @@ class _Plan(_Sizes):
         self.b.emit(llvm.ReturnOp, (self.b.index(bytes_needed),))
         self.b.finish()
         kind = llvm.LLVMFunctionType([PTR, PTR], i64)
-        return llvm_function("terrace_plan", kind, self.low.region)
+        return llvm_function("terrace_plan", kind, self.low.region, scalar=True)
 
     def _check(self, dim: Dim, value: SSAValue, where: str) -> None:
         self.messages.append(_message(f"{where} must be {dim}"))
@@ -276,7 +285,7 @@ class _Run(_Sizes):
         self._leave()
         self.b.finish()
         kind = llvm.LLVMFunctionType([PTR] * len(names), i64)
-        return llvm_function("terrace_run", kind, self.low.region)
+        return llvm_function("terrace_run", kind, self.low.region, scalar=True)
 
     def _leave(self) -> None:
         """Frees what is on the heap and returns the status."""

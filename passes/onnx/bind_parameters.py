@@ -27,7 +27,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.onnx.constants import ConstantPool, constant_of, dense_attribute, pool_of
-from dialects.onnx.dims import Dim, parse_dim, substitute
+from dialects.onnx.dims import Dim, Function, parse_dim, substitute
 from dialects.onnx.ops import CheckCondition, Const, Content, NoValue, OnnxOp, Symbols
 from dialects.onnx.types import dtype_of, is_none, none_type
 from passes.onnx.infer_shapes import content_of
@@ -182,8 +182,8 @@ def symbolic_attributes(op: Operation) -> list[Dim]:
     return [parse_dim(text.data) for text in texts]
 
 
-def rename_symbols(op: Operation, rename: Mapping[str, Dim]) -> None:
-    """Replaces symbols in an operation's attributes."""
+def rename_symbols(op: Operation, rename: Mapping[str, Dim] | Mapping[str | Function, Dim]) -> None:
+    """Replaces symbols (by name) and functions in an operation's attributes."""
 
     def renamed(entries: ArrayAttr) -> ArrayAttr:
         return _strings([substitute(parse_dim(text.data), rename) for text in entries])

@@ -17,9 +17,8 @@ A dispatch is at most one root (`passes/lower/onnx_to_krnl/registry.py`) with
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import networkx as nx
 from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp
@@ -33,6 +32,7 @@ from dialects.onnx.types import dims_of, is_tensor, layout_of
 from passes.lower.onnx_to_krnl.registry import HOST, MAPS, POINTWISE, ROOTS, key_of
 from passes.lower.onnx_to_krnl.views import is_view
 from passes.onnx.bind_parameters import symbolic_attributes
+from passes.onnx.groups import Group, in_order, link, take_sources
 from passes.onnx.outline import ASSUMPTIONS, Outliner
 
 CONTRACTIONS = frozenset(
@@ -95,26 +95,6 @@ READ_ONCE = frozenset(
 """Roots that read each element once: even costly operations may be computed in front of them."""
 
 
-@dataclass(eq=False)
-class Group:
-    """Operations that will be one kernel.
-
-    ``number`` says where the model has it. ``rank`` is higher than the ranks of all groups whose
-    values it takes. ``paths`` has, for every value behind the root, which of the root's results it
-    comes from, and the maps in between.
-    """
-
-    ops: list[OnnxOp]
-    root: OnnxOp | None = None
-    number: int = 0
-    rank: int = 0
-    paths: dict[SSAValue, tuple[SSAValue | Operation, ...]] = field(default_factory=dict)
-
-    def is_behind(self, op: Operation) -> bool:
-        """Whether an operation computes with the root's results, each element of them once."""
-        return op is not self.root and any(result in self.paths for result in op.results)
-
-
 @dataclass(frozen=True)
 class FormDispatches(ModulePass):
     """Fuses, outlines and deduplicates."""
@@ -145,7 +125,7 @@ class Grouping:
     def __init__(self, block: Block) -> None:
         self.block = block
         self.group_of: dict[Operation, Group] = {}
-        self.graph = nx.DiGraph()
+        self.groups: dict[Group, None] = {}
         self.position = {op: number for number, op in enumerate(block.ops)}
         self.definers = {
             name: op for op in block.ops if isinstance(op, Symbols) for name in _defined(op)
@@ -178,12 +158,12 @@ class Grouping:
     # Groups ---------------------------------------------------------------------------------
 
     def _outside(self, op: Operation) -> None:
-        """An operation that stays in the caller: a node of the graph, so that order is known."""
+        """An operation that stays in the caller: a group, so that order is known."""
         self._new_group([op] if isinstance(op, OnnxOp) else [], op)
 
     def _new_group(self, ops: list[OnnxOp], op: Operation, root: OnnxOp | None = None) -> Group:
         group = Group(ops, root, self.position[op])
-        self.graph.add_node(group)
+        self.groups[group] = None
         self.group_of[op] = group
         self._connect(op, group)
         return group
@@ -192,19 +172,7 @@ class Grouping:
         for producer in self._producers(op):
             source = self.group_of.get(producer)
             if source is not None:
-                self._link(source, group)
-
-    def _link(self, before: Group, after: Group) -> None:
-        """Notes that a group takes values of another one, and keeps ranks in order."""
-        if before is after:
-            return
-        self.graph.add_edge(before, after)
-        pending = [(before, after)]
-        while pending:
-            low, high = pending.pop()
-            if high.rank <= low.rank:
-                high.rank = low.rank + 1
-                pending += [(high, further) for further in self.graph.successors(high)]
+                link(source, group)
 
     def _producers(self, op: Operation) -> Iterable[Operation]:
         """Operations of this block that an operation (and its regions) takes values or sizes of."""
@@ -223,9 +191,8 @@ class Grouping:
         target.ops = sorted([*source.ops, *target.ops], key=self.position.__getitem__)
         for op in source.ops:
             self.group_of[op] = target
-        for before in list(self.graph.predecessors(source)):
-            self._link(before, target)
-        self.graph.remove_node(source)
+        take_sources(source, target)
+        del self.groups[source]
 
     def is_dispatch(self, group: Group) -> bool:
         """Whether a group is computed by a kernel."""
@@ -366,7 +333,7 @@ class Grouping:
             other = self.group_of.get(producer)
             if other is None or other is group:
                 continue
-            if other.rank > group.rank and nx.has_path(self.graph, group, other):
+            if other.rank > group.rank and group.reaches(other):
                 return True
         return False
 
@@ -389,7 +356,7 @@ class Grouping:
 
     def order(self) -> list[Group]:
         """Groups so that producers stand before users, otherwise as the model has them."""
-        return list(nx.lexicographical_topological_sort(self.graph, key=lambda g: g.number))
+        return list(in_order(list(self.groups)))
 
 
 def _defined(op: Symbols) -> Iterator[str]:

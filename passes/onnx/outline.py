@@ -5,7 +5,7 @@ Used by `onnx-form-dispatches`, which decides on the groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from xdsl.dialects import func
@@ -19,7 +19,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from dialects.onnx.dims import SIGNED_PREFIX, Dim, DimExpr, substitute, symbol, symbols_of
+from dialects.onnx.dims import Dim
 from dialects.onnx.locations import fuse_locations
 from dialects.onnx.ops import Const, Dispatch, NoValue, OnnxOp
 from dialects.onnx.types import (
@@ -33,9 +33,11 @@ from dialects.onnx.types import (
 )
 from passes.lower.onnx_to_krnl.registry import key_of
 from passes.onnx.bind_parameters import rename_symbols, symbolic_attributes
+from passes.onnx.size_arguments import SizeArguments
 
 if TYPE_CHECKING:
-    from passes.onnx.form_dispatches import Group, Grouping
+    from passes.onnx.form_dispatches import Grouping
+    from passes.onnx.groups import Group
 
 
 ASSUMPTIONS = ("onnx.assume", "onnx.assume_broadcast")
@@ -73,11 +75,11 @@ class Outliner:
 
     def _call(self, group: Group, block: Block) -> None:
         inputs, outputs = _interface(group)
-        key, symbols = dispatch_key(group.ops, inputs, outputs)
+        key, sizes = dispatch_key(group.ops, inputs, outputs)
         if key not in self.functions:
-            self.functions[key] = self._function(group, inputs, outputs, symbols)
+            self.functions[key] = self._function(group, inputs, outputs, sizes)
         types = [v.type for v in outputs]
-        call = Dispatch(self.functions[key], inputs, types, _strings(symbols.values()))
+        call = Dispatch(self.functions[key], inputs, types, _strings(sizes.sizes))
         call.location = fuse_locations([op.location for op in group.ops])
         for kind in ASSUMPTIONS:
             found = [op.attributes.pop(kind) for op in group.ops if kind in op.attributes]
@@ -96,11 +98,10 @@ class Outliner:
         group: Group,
         inputs: list[SSAValue],
         outputs: list[SSAValue],
-        symbols: dict[str, Dim],
+        sizes: SizeArguments,
     ) -> str:
         name = self._name(group, outputs)
-        rename = _numbered(symbols)
-        block = Block(arg_types=[_renamed(v.type, rename) for v in inputs])
+        block = Block(arg_types=[_renamed(v.type, sizes) for v in inputs])
         mapping: dict[SSAValue, SSAValue] = dict(zip(inputs, block.args, strict=True))
         for old, new in mapping.items():
             new.name_hint = old.name_hint
@@ -110,8 +111,8 @@ class Outliner:
             for kind in ASSUMPTIONS:
                 clone.attributes.pop(kind, None)
             for result in clone.results:
-                result._type = _renamed(result.type, rename)
-            rename_symbols(clone, rename)
+                result._type = _renamed(result.type, sizes)
+            rename_symbols(clone, sizes.names)
             block.add_op(clone)
         block.add_op(func.ReturnOp(*[mapping[v] for v in outputs]))
         function = func.FuncOp.create(
@@ -124,7 +125,7 @@ class Outliner:
             },
             attributes={
                 "onnx.dispatch": UnitAttr(),
-                "onnx.symbols": _strings(rename.values()),
+                "onnx.symbols": _strings(sizes.names.values()),
             },
             regions=[Region(block)],
             location=fuse_locations([op.location for op in group.ops]),
@@ -195,36 +196,23 @@ def _clone_constants(op: OnnxOp, mapping: dict[SSAValue, SSAValue], block: Block
             mapping[value] = clone.results[0]
 
 
-def _numbered(symbols: Iterable[str]) -> dict[str, DimExpr]:
-    """What a kernel calls each symbol; one that may be negative keeps saying so."""
-    return {
-        old: symbol(f"{SIGNED_PREFIX if old.startswith(SIGNED_PREFIX) else ''}s{number}")
-        for number, old in enumerate(symbols)
-    }
-
-
 def dispatch_key(
     ops: Sequence[OnnxOp], inputs: Sequence[SSAValue], outputs: Sequence[SSAValue]
-) -> tuple[tuple, dict[str, Dim]]:
-    """What makes two groups one kernel: structure, types and attributes, symbols by first use.
+) -> tuple[tuple, SizeArguments]:
+    """What makes two groups one kernel: structure, types and attributes, sizes by first use.
 
-    Also gives the symbols in the order in which the kernel numbers them.
+    Also gives the sizes that the kernel is told.
     """
-    symbols: dict[str, Dim] = {}
+    sizes = SizeArguments(_all_sizes(ops, inputs))
     numbers: dict[SSAValue, int] = {}
 
     def kind(value: SSAValue) -> tuple:
         dims = dims_of(value.type)
         if dims is None:
             return (value.type,)
-        for dim in dims:
-            for name in sorted(symbols_of(dim)):
-                symbols.setdefault(name, symbol(name))
-        rename = _numbered(symbols)
-        renamed = tuple(substitute(dim, rename) for dim in dims)
         return (
             element_type_of(value.type),
-            renamed,
+            tuple(map(sizes.renamed, dims)),
             layout_of(value.type),
             panel_of(value.type),
         )
@@ -244,30 +232,39 @@ def dispatch_key(
                 operands.append((value.type, constant))
         for result in op.results:
             numbers[result] = len(numbers)
-        attributes = _attribute_key(op, symbols)
+        attributes = _attribute_key(op, sizes)
         results = tuple(None if is_none(r) else kind(r) for r in op.results)
         parts.append((op.name, tuple(operands), attributes, results))
     parts.append(tuple(numbers[v] for v in outputs))
-    return tuple(parts), symbols
+    return tuple(parts), sizes
 
 
-def _attribute_key(op: OnnxOp, symbols: dict[str, Dim]) -> tuple:
-    """Attributes, with the symbolic sizes in them numbered like those in types."""
+def _all_sizes(ops: Iterable[OnnxOp], inputs: Iterable[SSAValue]) -> Iterator[Dim]:
+    """Every size that occurs in a group."""
+    for value in inputs:
+        yield from dims_of(value.type) or ()
+    for op in ops:
+        yield from symbolic_attributes(op)
+        for result in op.results:
+            yield from dims_of(result.type) or ()
+
+
+def _attribute_key(op: OnnxOp, sizes: SizeArguments) -> tuple:
+    """Attributes, with the symbolic sizes in them called like those in types."""
     for dim in symbolic_attributes(op):
-        for name in sorted(symbols_of(dim)):
-            symbols.setdefault(name, symbol(name))
+        sizes.renamed(dim)
     renamed = type(op).create(properties=dict(op.properties), attributes=dict(op.attributes))
-    rename_symbols(renamed, _numbered(symbols))
+    rename_symbols(renamed, sizes.names)
     ignored = ("onnx.content", *ASSUMPTIONS)
     items = [*renamed.properties.items(), *renamed.attributes.items()]
     return tuple(sorted(((k, v) for k, v in items if k not in ignored), key=lambda item: item[0]))
 
 
-def _renamed(kind: Attribute, rename: dict[str, DimExpr]) -> Attribute:
+def _renamed(kind: Attribute, sizes: SizeArguments) -> Attribute:
     dims = dims_of(kind) if is_tensor(kind) else None
-    if not dims or not rename or all(isinstance(dim, int) for dim in dims):
+    if not dims or all(isinstance(dim, int) for dim in dims):
         return kind
-    renamed = [substitute(dim, rename) for dim in dims]
+    renamed = [sizes.renamed(dim) for dim in dims]
     return tensor_type(element_type_of(kind), renamed, layout_of(kind), panel_of(kind))
 
 

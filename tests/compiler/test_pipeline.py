@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -23,8 +25,10 @@ from xdsl.pattern_rewriter import (
 )
 
 import compiler
+import compiler.pipeline
 from compiler import stages
 from compiler.driver import Request, build, lower_request
+from compiler.pipeline import Pipeline
 from compiler.registry import _registered, find_pass, installed
 from compiler.report import Report
 from dialects import krnl
@@ -304,6 +308,47 @@ def test_observers_see_every_pass_and_border() -> None:
     )
     assert [stage for stage, name in seen if not name] == ["onnx", "krnl", "affine"]
     assert ("krnl", "lower-krnl") in seen
+
+
+def test_what_users_bring_is_verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    verified: list[str] = []
+    monkeypatch.setattr(
+        compiler.pipeline, "verify_operations", lambda module, name: verified.append(name)
+    )
+
+    def passes_before(run: Callable[[], object]) -> list[str]:
+        verified.clear()
+        run()
+        return list(verified)
+
+    text = tmp_path / "relu.krnl.mlir"
+    low = compiler.lower(small_relu(), "krnl")
+    text.write_text(low.as_text(), encoding="utf-8")
+    assert passes_before(lambda: build(Request.of(small_relu()), cache=False)) == [
+        "onnx-infer-shapes"
+    ]
+    assert passes_before(lambda: build(Request.of(text), cache=False)) == ["expand-math"]
+    assert passes_before(low.compile) == ["expand-math"]
+    assert passes_before(lambda: compiler.lower(small_relu(), "llvm"))[-1] == "lower-llvm"
+    chosen = Pipeline.default().until("lower-llvm")
+    request = Request.of(small_relu(), passes=chosen)
+    assert "expand-math" in passes_before(lambda: build(request, cache=False))
+
+
+def test_cycles_are_not_collected_while_a_model_compiles() -> None:
+    enabled: list[bool] = []
+    observers = [lambda *_: enabled.append(gc.isenabled())]
+    build(Request.of(small_relu()), observers=observers)
+    assert enabled and not any(enabled) and gc.isenabled()
+    with pytest.raises(InputError):
+        compiler.lower(small_relu(), "onnx", passes="no-such-pass")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        compiler.lower(small_relu(), "krnl")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_unsupported_nodes_are_reported_together() -> None:

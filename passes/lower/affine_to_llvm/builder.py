@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from xdsl.dialects.builtin import (
     UNKNOWN_LOC,
-    DenseArrayBase,
     IntegerAttr,
     LocationAttr,
     i32,
@@ -20,7 +19,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from dialects import llvm
-from passes.lower.affine_to_llvm.constants import integer_attr
+from passes.lower.affine_to_llvm.constants import i32_array, integer_attr
 from passes.lower.affine_to_llvm.types import PTR
 
 Properties = Mapping[str, Attribute]
@@ -31,7 +30,7 @@ NSW: Properties = {"overflowFlags": IntegerAttr(1, i32)}
 NSW_NUW: Properties = {"overflowFlags": IntegerAttr(3, i32)}
 NO_OVERFLOW_FLAGS: Properties = {"overflowFlags": IntegerAttr(0, i32)}
 
-_DYNAMIC_INDEX = DenseArrayBase.from_list(i32, [llvm.GEP_USE_SSA_VAL])
+_DYNAMIC_INDEX = i32_array(llvm.GEP_USE_SSA_VAL)
 FAST_NONE: Properties = {"fastmathFlags": llvm.NO_FAST_MATH}
 """The properties of a float operation without fast-math flags."""
 
@@ -152,7 +151,7 @@ class Builder:
         if offset == 0:
             return base
         if isinstance(offset, int) and -(1 << 31) < offset < (1 << 31):
-            operands, indices = (base,), DenseArrayBase.from_list(i32, [offset])
+            operands, indices = (base,), i32_array(offset)
         else:
             operands, indices = (base, self.index(offset)), _DYNAMIC_INDEX
         properties = {
@@ -176,8 +175,7 @@ class Builder:
         properties: Properties = NO_PROPERTIES,
     ) -> None:
         """Ends the current block with a choice between two targets with arguments."""
-        sizes = [1, len(then[1]), len(otherwise[1])]
-        segments = {"operandSegmentSizes": DenseArrayBase.from_list(i32, sizes)}
+        segments = {"operandSegmentSizes": i32_array(1, len(then[1]), len(otherwise[1]))}
         self.block.add_op(
             llvm.CondBrOp.create(
                 operands=(condition, *then[1], *otherwise[1]),

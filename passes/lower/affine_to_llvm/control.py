@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 
 from xdsl.dialects import scf
 from xdsl.dialects.builtin import (
-    DenseArrayBase,
     DenseIntOrFPElementsAttr,
     IntegerAttr,
     VectorType,
@@ -34,6 +33,7 @@ from passes.lower.affine_to_llvm.builder import (
     Properties,
     new_block,
 )
+from passes.lower.affine_to_llvm.constants import i32_array
 from passes.lower.affine_to_llvm.function import FunctionLowering, rule
 from passes.lower.affine_to_llvm.index import Index
 from passes.lower.affine_to_llvm.types import llvm_type
@@ -42,6 +42,9 @@ Body = Callable[[Index, list[SSAValue]], list[SSAValue]]
 """Emits a loop's body for an induction variable and carried values; gives the next ones."""
 
 _TRUE = IntegerAttr(1, i1)
+_UNROLLED_TRIPS = 8
+"""How often a loop around loops may run and still be unrolled: taps of a window, not rows."""
+
 _PREDICATES = {
     AffineConstraintKind.eq: "eq",
     AffineConstraintKind.ge: "sge",
@@ -78,6 +81,13 @@ def loop_annotation(op: Operation) -> Properties:
     return {"loop_annotation": llvm.LoopAnnotationAttr.of(options)}
 
 
+_NOT_UNROLLED: Properties = {
+    "loop_annotation": llvm.LoopAnnotationAttr.of(
+        {"unroll": llvm.LoopUnrollAttr.of({"disable": _TRUE})}
+    )
+}
+
+
 def counted_loop(
     low: FunctionLowering,
     bounds: tuple[Index, Index, Index],
@@ -85,16 +95,22 @@ def counted_loop(
     body: Body,
     annotation: Properties = NO_PROPERTIES,
 ) -> list[SSAValue]:
-    """Emits `for iv in range(lower, upper, step)`, step > 0; gives the carried values' last."""
+    """Emits `for iv in range(lower, upper, step)`, step > 0; gives the carried values' last.
+
+    LLVM is not to unroll loops around loops: once it has made a call of the inner one, or a few
+    vectors, it would unroll each level around that anew, to code that is no faster.
+    """
     builder = low.builder
     lower, upper, step = bounds
     low_end, high_end = builder.range_of(lower)[0], builder.range_of(upper)[1] - 1
+    is_short = False
     if high_end < low_end:
         return list(inits)
     if isinstance(lower, int) and isinstance(upper, int) and isinstance(step, int):
         if lower + step >= upper:
             return body(lower, list(inits))
         high_end = lower + (upper - 1 - lower) // step * step
+        is_short = high_end < lower + _UNROLLED_TRIPS * step
     types = [init.type for init in inits]
     loop, exit_block = new_block([i64, *types]), new_block(types)
     start = [builder.index(lower), *inits]
@@ -107,7 +123,11 @@ def counted_loop(
     iv, *carried = loop.args
     builder.limit(iv, (low_end, high_end))
     builder.open_scope()
+    loops = low.loops
     results = body(iv, list(carried))
+    if low.loops > loops and annotation is NO_PROPERTIES and not is_short:
+        annotation = _NOT_UNROLLED
+    low.loops += 1
     flags = NSW_NUW if low_end >= 0 else NSW
     following = builder.value(llvm.AddOp, (iv, builder.index(step)), i64, flags)
     again = builder.compare("slt", following, upper)
@@ -221,8 +241,8 @@ def lower_index_switch(low: FunctionLowering, op: scf.IndexSwitchOp) -> None:
     regions = [op.default_region, *op.case_regions]
     blocks = [new_block() for _ in regions]
     properties: dict[str, Attribute] = {
-        "operandSegmentSizes": DenseArrayBase.from_list(i32, [1, 0, 0]),
-        "case_operand_segments": DenseArrayBase.from_list(i32, [0] * len(cases)),
+        "operandSegmentSizes": i32_array(1, 0, 0),
+        "case_operand_segments": i32_array(*[0] * len(cases)),
     }
     if cases:
         kind = VectorType(i64, [len(cases)])

@@ -14,7 +14,6 @@ from xdsl.dialects import func, memref
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     ArrayAttr,
-    DenseArrayBase,
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
     IntegerAttr,
@@ -32,6 +31,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from dialects import llvm
 from passes.lower.affine_to_llvm.builder import Properties
+from passes.lower.affine_to_llvm.constants import i32_array, i64_array
 from passes.lower.affine_to_llvm.function import FunctionLowering, place_of, rule
 from passes.lower.affine_to_llvm.index import SIZE, Index
 from passes.lower.affine_to_llvm.memory import ALIGNMENT, buffer
@@ -158,10 +158,17 @@ def llvm_function(
     *,
     internal: bool = False,
     always_inline: bool = False,
+    scalar: bool = False,
     argument_attributes: Sequence[DictionaryAttr] = (),
 ) -> llvm.FuncOp:
-    """An `llvm.func`; without blocks in `body` a declaration."""
+    """An `llvm.func`; without blocks in `body` a declaration.
+
+    LLVM is not to look for vectors in a `scalar` one: a host program stores thousands of sizes and
+    pointers, which took longer to search than half of a model's kernels to compile.
+    """
     passthrough = [StringAttr("nounwind")]
+    if scalar:
+        passthrough.append(StringAttr("noimplicitfloat"))
     if always_inline:
         passthrough.append(StringAttr("alwaysinline"))
     properties: dict[str, Attribute] = {
@@ -252,7 +259,7 @@ def return_values(low: FunctionLowering, values: Sequence[SSAValue]) -> None:
         kind = result_type([value.type for value in values])
         packed = low.builder.value(llvm.PoisonOp, (), kind)
         for position, value in enumerate(values):
-            place = {"position": DenseArrayBase.from_list(i64, [position])}
+            place = {"position": i64_array(position)}
             packed = low.builder.value(llvm.InsertValueOp, (packed, value), kind, place)
         values = [packed]
     low.builder.emit(llvm.ReturnOp, values)
@@ -301,7 +308,7 @@ def call(
             llvm.ExtractValueOp,
             returned,
             kind,
-            {"position": DenseArrayBase.from_list(i64, [position])},
+            {"position": i64_array(position)},
         )
         for position, kind in enumerate(results)
     ]
@@ -314,8 +321,8 @@ def call_properties(operands: int) -> Properties:
         "fastmathFlags": llvm.NO_FAST_MATH,
         "CConv": llvm.CallingConventionAttr("ccc"),
         "TailCallKind": llvm.TailCallKindAttr(llvm.TailCallKind.NONE),
-        "op_bundle_sizes": DenseArrayBase.from_list(i32, []),
-        "operandSegmentSizes": DenseArrayBase.from_list(i32, [operands, 0]),
+        "op_bundle_sizes": i32_array(),
+        "operandSegmentSizes": i32_array(operands, 0),
     }
 
 

@@ -20,11 +20,9 @@ from dataclasses import dataclass
 from math import prod
 
 from xdsl.dialects.builtin import (
-    DenseArrayBase,
     DictionaryAttr,
     IntegerAttr,
     SymbolRefAttr,
-    i32,
     i64,
 )
 from xdsl.ir import Block, Region, SSAValue
@@ -32,6 +30,7 @@ from xdsl.ir import Block, Region, SSAValue
 from dialects import affine, llvm
 from dialects.affine import cut
 from passes.lower.affine_to_llvm.builder import NO_PROPERTIES, Builder, Properties
+from passes.lower.affine_to_llvm.constants import i32_array
 from passes.lower.affine_to_llvm.control import counted_loop, loop_annotation
 from passes.lower.affine_to_llvm.function import FunctionLowering, MemRef, place_of, rule
 from passes.lower.affine_to_llvm.index import Index
@@ -232,7 +231,7 @@ def field_address(
 ) -> SSAValue:
     """The address of a field of a struct."""
     properties = {
-        "rawConstantIndices": DenseArrayBase.from_list(i32, [0, position]),
+        "rawConstantIndices": i32_array(0, position),
         "elem_type": kind,
         "noWrapFlags": llvm.INBOUNDS,
     }

@@ -10,7 +10,6 @@ from math import prod
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     BytesAttr,
-    DenseArrayBase,
     DenseIntOrFPElementsAttr,
     IntegerAttr,
     IntegerType,
@@ -31,7 +30,7 @@ from passes.lower.affine_to_llvm.builder import (
     Builder,
     Properties,
 )
-from passes.lower.affine_to_llvm.constants import float_attr
+from passes.lower.affine_to_llvm.constants import float_attr, i32_array, vector_of
 from passes.lower.affine_to_llvm.function import FunctionLowering, MemRef, place_of, rule
 from passes.lower.affine_to_llvm.memory import access_properties, address, plain
 from passes.lower.affine_to_llvm.types import PTR, byte_size, element_type, lanes, llvm_type
@@ -72,8 +71,8 @@ def _shape(kind: Attribute) -> tuple[int, ...]:
 
 def shuffle(builder: Builder, lhs: SSAValue, rhs: SSAValue, mask: Sequence[int]) -> SSAValue:
     """Lanes of two vectors of the same length, numbered through."""
-    kind = VectorType(element_type(lhs.type), [len(mask)])
-    properties = {"mask": DenseArrayBase.from_list(i32, mask)}
+    kind = vector_of(element_type(lhs.type), len(mask))
+    properties = {"mask": i32_array(*mask)}
     return builder.value(llvm.ShuffleVectorOp, (lhs, rhs), kind, properties)
 
 
@@ -86,7 +85,7 @@ def select_lanes(builder: Builder, source: SSAValue, mask: Sequence[int]) -> SSA
 
 def splat(builder: Builder, value: SSAValue, count: int) -> SSAValue:
     """A scalar in every lane."""
-    single = VectorType(value.type, [count])
+    single = vector_of(value.type, count)
     poison = builder.value(llvm.PoisonOp, (), single)
     zero = builder.integer(0)
     inserted = builder.value(llvm.InsertElementOp, (poison, value, zero), single)
@@ -166,7 +165,7 @@ def _lane_addresses(
     start = _element_address(low, source, offsets)
     lane_indices = low.values[indices]
     properties = {
-        "rawConstantIndices": DenseArrayBase.from_list(i32, [llvm.GEP_USE_SSA_VAL]),
+        "rawConstantIndices": i32_array(llvm.GEP_USE_SSA_VAL),
         "elem_type": llvm_type(source.type.element_type),
         "noWrapFlags": llvm.INBOUNDS,
     }

@@ -113,3 +113,22 @@ def test_normalization_vectorizes_when_sums_may_be_reordered() -> None:
     optimised = llvm_ir(text, Target.named("skylake-avx512"))
     assert "llvm.vector.reduce.fadd.v16f32" in optimised
     assert "fdiv <16 x float>" in optimised
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "unrolled"),
+    [("%n", "4", False), ("9", "4", False), ("8", "%n", True), ("%n", "1", True)],
+)
+def test_loops_around_loops_are_not_unrolled(rows: str, columns: str, unrolled: bool) -> None:
+    module, _ = lower(
+        f"""func.func @f(%a: memref<?x64xf32>, %n: index) {{
+          affine.for %i = 0 to {rows} {{
+            affine.for %j = 0 to {columns} {{
+              %x = affine.load %a[%i, %j] : memref<?x64xf32>
+              affine.store %x, %a[%i, %j + 8] : memref<?x64xf32>
+            }}
+          }}
+          return
+        }}"""
+    )
+    assert str(module).count("#llvm.loop_annotation") == (0 if unrolled else 1)

@@ -75,9 +75,19 @@ def test_one_program_runs_all_sizes() -> None:
         np.testing.assert_array_equal(net.run({"x": floats(count)})["y"], floats(count) * 4)
 
 
+def test_a_size_is_computed_once() -> None:
+    body = FOUR_TIMES.replace('["n"], written', '["(n + 1) // 3"], written')
+    _, module = lowered(body, [entry("x", '["n"]')], [entry("y", '["n"]')])
+    run = next(
+        str(op) for op in module.ops if '"terrace_run"' in str(op) or "@terrace_run" in str(op)
+    )
+    assert run.count("udiv") == 1
+
+
 def test_plan_is_made_only_where_sizes_vary() -> None:
     _, module = lowered(FOUR_TIMES, [entry("x", '["n"]')], [entry("y", '["n"]')])
     assert "@terrace_plan" in str(module) and "hal.arena_bytes" not in module.attributes
+    assert str(module).count('"noimplicitfloat"') == 2, "host programs are not searched for vectors"
     static = """
     %x = "hal.input"() <{index = 0 : i64, dims = []}> : () -> memref<4xf32>
     %y = "hal.output"() <{index = 0 : i64, dims = []}> : () -> memref<4xf32>

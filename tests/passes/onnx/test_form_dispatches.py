@@ -459,3 +459,29 @@ def test_random_graphs_compute_what_they_did(seed: int) -> None:
     source = np.random.default_rng(seed)
     arrays = {name: source.standard_normal((4, 4)).astype(np.float32) for name in ("x", "u")}
     check(model, arrays, rtol=1e-3, atol=1e-4, reference=False)
+
+
+def test_levels_of_a_pyramid_are_one_kernel() -> None:
+    model, module = formed(
+        """g (float[n,2,h,w] x, float[2,2,1,1] k) => (float[n,2,p,q] y) {
+          a = Conv(x, k)
+          b = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(a)
+          c = Conv(b, k)
+          d = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(c)
+          y = Conv(d, k)
+        }"""
+    )
+    calls = [
+        (op.callee.root_reference.data, [text.data for text in op.symbols])
+        for op in dispatches(module)
+    ]
+    convolutions = [sizes for name, sizes in calls if name == "conv1x1_nx2xnxn"]
+    assert convolutions[0] == ["n", "h", "w"]
+    assert convolutions[1:] == [
+        ["n", "(h // 2)", "(w // 2)"],
+        ["n", str(parse_dim("h // 2 // 2")), str(parse_dim("w // 2 // 2"))],
+    ]
+    for size in (8, 9, 11):
+        random = np.random.default_rng(size)
+        x = random.standard_normal((2, 2, size, size + 2)).astype(np.float32)
+        check(model, {"x": x, "k": random.standard_normal((2, 2, 1, 1)).astype(np.float32)})
