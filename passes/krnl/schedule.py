@@ -38,6 +38,9 @@ from passes.krnl.tiles import panel_width, tile_rows
 TRANSPOSED_TILE = 32
 """Side of the squares in which a transposition goes."""
 
+ENOUGH_SHARES = 16
+"""Iterations that can be shared out evenly to some threads."""
+
 ASSUMED_EXTENT = 64
 """Iterations counted for a loop of unknown length."""
 
@@ -140,16 +143,27 @@ class ScheduleKrnl(ModulePass):
         if work < 2 * self.parallel_work or not loops:
             return
         chosen: list[SSAValue] = []
-        shares = 1
-        for handle, iterations in loops:
-            chosen.append(handle)
-            shares *= iterations
-            if shares >= 16:
+        shares = certain = 1
+        for loop in loops:
+            chosen.append(loop.handle)
+            shares *= loop.iterations
+            # A batch of unknown size is mostly a single image: go on to loops that are long.
+            certain *= loop.iterations if loop.is_known else 1
+            if certain >= ENOUGH_SHARES:
                 break
         if shares < 2:
             return
         grain = max(1, min(shares // 2, int(self.parallel_work * shares / work)))
         writer.ops.append(krnl.ParallelOp(chosen, grain))
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """A loop that may be shared out, with its iterations, which may be assumed ones."""
+
+    handle: SSAValue
+    iterations: int
+    is_known: bool
 
 
 class _Writer:
@@ -160,7 +174,7 @@ class _Writer:
         self.ops: list[Operation] = []
         self.outer = list(nest.loops)
         self.iterations = [ASSUMED_EXTENT if (n := _static(b)) is None else n for b in nest.extents]
-        self.first: list[tuple[SSAValue, int]] = []
+        self.first: list[_Loop] = []
         self.tiles: dict[int, SSAValue] = {}
 
     def block(self, axis: int, size: int, extent: int | None) -> None:
@@ -183,7 +197,7 @@ class _Writer:
         for axis in axes:
             if self.tiles.get(axis) is not self.outer[axis]:
                 order.append(self.outer[axis])
-                self.first.append((self.outer[axis], self.iterations[axis]))
+                self.first.append(self.loop(axis))
         order += [self.tiles[row], self.tiles[column]]
         self.ops.append(krnl.PermuteOp(order))
         self.ops.append(krnl.TensorizeOp(self.tiles[row], self.tiles[column], lanes))
@@ -201,7 +215,7 @@ class _Writer:
         for axis, handle in enumerate(self.outer):
             if self.tiles.get(axis) is not handle:
                 order.append(handle)
-                self.first.append((handle, self.iterations[axis]))
+                self.first.append(self.loop(axis))
         pair = [self.tiles[row], self.tiles[column]]
         if any(extent is None or extent < lanes for extent in extents):
             self.ops.append(krnl.PermuteOp([*order, *pair]))
@@ -216,12 +230,16 @@ class _Writer:
         self.ops.append(krnl.VectorizeOp(self.nest.loops[axis], lanes))
         self.tiles[axis] = self.nest.loops[axis]
 
-    def outer_loops(self) -> list[tuple[SSAValue, int]]:
-        """Loops that may run in parallel, outermost first, with their iterations."""
+    def loop(self, axis: int) -> _Loop:
+        """The outermost loop over an axis."""
+        is_known = _static(self.nest.extents[axis]) is not None
+        return _Loop(self.outer[axis], self.iterations[axis], is_known)
+
+    def outer_loops(self) -> list[_Loop]:
+        """Loops that may run in parallel, outermost first."""
         if self.first:
             return self.first
-        loops = list(zip(self.outer, self.iterations, strict=True))
-        return [entry for axis, entry in enumerate(loops) if axis not in self.tiles]
+        return [self.loop(axis) for axis in range(len(self.outer)) if axis not in self.tiles]
 
     def insert(self) -> None:
         """Puts the operations in front of the nest."""
