@@ -118,15 +118,14 @@ class ScheduleKrnl(ModulePass):
         rows = tile_rows(extents[row], vectors, self.registers)
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
-        writer.tensorize(row, column, lanes, self.rows_first(nest, row))
+        writer.tensorize(row, column, lanes, self.rows_first(nest, column))
 
-    def rows_first(self, nest: krnl.IterateOp, row: int) -> bool:
+    def rows_first(self, nest: krnl.IterateOp, column: int) -> bool:
         """Whether strips of rows are outermost, each going through all panels of columns.
 
         That reads the left-hand side once. The right-hand side is read for every strip, which
         costs nothing as long as it stays in the first cache.
         """
-        column = nest.contraction.get_values()[1]  # type: ignore[union-attr]
         taps = [
             1 if (size := _static(bounds)) is None else size
             for inner in nest.body.block.ops

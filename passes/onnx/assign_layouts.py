@@ -28,7 +28,7 @@ from dialects.onnx.constants import ConstantPool, constant_of, make_const, pool_
 from dialects.onnx.dims import Dim, maximum
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
-from dialects.onnx.shape.helpers import effective_kernel, resolve_pads, transposed_pads
+from dialects.onnx.shape.helpers import effective_kernel, transposed_pads
 from dialects.onnx.types import (
     dims_of,
     element_type_of,
@@ -38,6 +38,7 @@ from dialects.onnx.types import (
     tensor_type,
 )
 from passes.krnl.tiles import panel_width
+from passes.onnx.editing import take_padding
 from runtime.errors import UnsupportedError
 
 FOLLOWS = frozenset(
@@ -342,18 +343,7 @@ class _Layouts:
         self, op: OnnxOp, dims: tuple[Dim, ...], weight_dims: tuple[Dim, ...]
     ) -> None:
         """Moves a convolution's padding into a Pad in front of it."""
-        rank = len(dims) - 2
-        ones = (1,) * rank
-        before, after = resolve_pads(
-            op.get("auto_pad"),
-            dims[2:],
-            weight_dims[2:],
-            op.get("strides") or ones,
-            op.get("dilations") or ones,
-            op.get("pads"),
-        )
-        op.properties.pop("auto_pad", None)
-        op.properties["pads"] = integers((0,) * (2 * rank))
+        before, after = take_padding(op, dims, weight_dims)
         self.pad(op, dims, before, after)
 
     def transposed_convolution(self, op: OnnxOp) -> None:

@@ -27,14 +27,12 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
-from dialects.krnl import integers
 from dialects.onnx import ops
 from dialects.onnx.constants import pool_of
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Content, OnnxOp
-from dialects.onnx.shape.helpers import resolve_pads
 from dialects.onnx.types import element_type, element_type_of, tensor_type
-from passes.onnx.editing import erase_dead, replace_value
+from passes.onnx.editing import erase_dead, replace_value, take_padding
 from passes.onnx.simplify import opset_of
 from passes.onnx.simplify.quantized import aligned
 from passes.onnx.simplify.rewriter import Rewriter, present
@@ -148,17 +146,7 @@ class _Decomposition:
         r, op = self.r, self.op
         dims, weights = r.dims(data), r.dims(op.operands[1])
         assert dims is not None and weights is not None
-        ones = (1,) * (len(dims) - 2)
-        before, after = resolve_pads(
-            op.get("auto_pad"),
-            dims[2:],
-            weights[2:],
-            op.get("strides") or ones,
-            op.get("dilations") or ones,
-            op.get("pads"),
-        )
-        op.properties.pop("auto_pad", None)
-        op.properties["pads"] = integers((0,) * (2 * len(ones)))
+        before, after = take_padding(op, dims, weights)
         if not any([*before, *after]):
             return data
         amounts = self.amounts([0, 0, *before, 0, 0, *after])

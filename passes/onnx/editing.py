@@ -1,13 +1,18 @@
-"""Small edits: replacing values, erasing what nobody uses, function types that follow."""
+"""Small edits: replacing values, erasing what nobody uses, types and attributes that follow."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from xdsl.dialects.builtin import FunctionType
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import Pure
 
-from dialects.onnx.ops import Custom
+from dialects.krnl import integers
+from dialects.onnx.dims import Dim
+from dialects.onnx.ops import Custom, OnnxOp
+from dialects.onnx.shape.helpers import resolve_pads
 
 
 def is_dead(op: Operation) -> bool:
@@ -47,3 +52,25 @@ def replace_value(old: SSAValue, new: SSAValue) -> None:
         use.operation.operands[use.index] = new
     if new.name_hint is None and old.name_hint:
         new.name_hint = old.name_hint
+
+
+def take_padding(
+    op: OnnxOp, dims: Sequence[Dim], weight_dims: Sequence[Dim]
+) -> tuple[list[Dim], list[Dim]]:
+    """Leaves a convolution no padding to do; gives what it did before and after its spatial axes.
+
+    ``dims`` are the sizes of its data, ``weight_dims`` those of its weights.
+    """
+    rank = len(dims) - 2
+    ones = (1,) * rank
+    resolved = resolve_pads(
+        op.get("auto_pad"),
+        dims[2:],
+        weight_dims[2:],
+        op.get("strides") or ones,
+        op.get("dilations") or ones,
+        op.get("pads"),
+    )
+    op.properties.pop("auto_pad", None)
+    op.properties["pads"] = integers((0,) * (2 * rank))
+    return resolved
