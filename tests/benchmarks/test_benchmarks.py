@@ -120,7 +120,8 @@ def test_tables_align(capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.parametrize(
     "case",
-    [matmul.case_of(*shape) for shape in matmul.SHAPES[:3]] + [c.case() for c in conv.LAYERS],
+    [matmul.case_of(*shape) for shape in matmul.PRODUCTS[:3]]
+    + [conv.case_of(c) for c in conv.LAYERS],
     ids=lambda case: case.name,
 )
 def test_cases_are_what_they_claim(case: kernels.Case):
