@@ -42,7 +42,8 @@ STAGES = (
         lambda target: (
             "onnx-legalize",
             "onnx-multiply-integers",
-            "onnx-decompose-integers",
+            "onnx-decompose-integers"
+            f"{{unsigned-data={str(target.dot_products == 'vpdpbusd').lower()}}}",
             "onnx-check-indices",
             "onnx-bind-parameters",
             "onnx-result-sizes",

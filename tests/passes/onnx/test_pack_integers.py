@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numerics.harness import one_node
+from numerics.harness import one_node, run_model
 from onnx_modules import main_of, model_of, module_of, operators
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -110,3 +110,27 @@ def test_numbers_are_the_same_for_every_group(group: int, dtype: type[np.generic
     model = one_node("MatMulInteger", {"a": a}, opset=10, constants={"b": b}, order=["a", "b"])
     got = compiler.compile(model, passes=pipeline)(a)
     np.testing.assert_array_equal(got, a.astype(np.int32) @ b.astype(np.int32))
+
+
+@pytest.mark.parametrize("zero", [None, np.array(-7, np.int8), "given"])
+def test_signed_data_become_unsigned(zero: np.ndarray | str | None) -> None:
+    """As for an instruction that multiplies ui8 by i8; here in sums of products."""
+    a = RANDOM.integers(-128, 128, (2, 8, 5, 6)).astype(np.int8)
+    w = RANDOM.integers(-128, 128, (7, 8, 3, 3)).astype(np.int8)
+    feed, held = {"x": a}, {"w": w}
+    number = np.array(-7, np.int8)
+    if zero is not None:
+        (feed if isinstance(zero, str) else held)["xz"] = number
+    order = ["x", "w"] + ["xz"] * (zero is not None)
+    model = one_node("ConvInteger", feed, opset=10, constants=held, order=order, pads=[1] * 4)
+    pipeline = compiler.Pipeline.default()
+    pipeline = pipeline.replace("onnx-pack-integers", "onnx-pack-integers{group=4}")
+    name = "onnx-decompose-integers"
+    pipeline = pipeline.replace(name, f"{name}{{unsigned-data=true}}")
+    low = compiler.lower(model, to="krnl", passes=pipeline.until("lower-affine"))
+    assert "of ui8" in low.as_text() and "of i8 :" in low.as_text()
+    got = compiler.compile(model, passes=pipeline)(*feed.values())
+    centered = a.astype(np.float64) - (0 if zero is None else -7)
+    floats = one_node("Conv", {"x": centered, "w": w.astype(np.float64)}, opset=11, pads=[1] * 4)
+    expected = run_model(floats, {"x": centered, "w": w.astype(np.float64)})["y"]
+    np.testing.assert_array_equal(got, expected)
