@@ -132,7 +132,13 @@ class _Packing:
             return value
         cast = ops.class_of_schema_version("", "Cast", 13)
         to: dict[str, Attribute] = {"to": IntegerAttr(TensorProto.INT16, i64)}
-        return self._made(op, cast, [value], tensor_type(i16, dims_of(value.type)), to)
+        others = [use.operation for use in value.uses if use.operation is not op]
+        words = self._made(op, cast, [value], tensor_type(i16, dims_of(value.type)), to)
+        if all(_reads_words(other, op) for other in others):
+            # Then bytes need not be stored beside the words.
+            for other in others:
+                other.operands[0] = words
+        return words
 
     def _long_enough(self, op: OnnxOp, value: SSAValue, axis: int, group: int) -> SSAValue:
         """The data with zeros behind it, where its size is no multiple of the group."""
@@ -183,6 +189,13 @@ class _Packing:
         assert op.parent is not None
         op.parent.insert_op_before(made, op)
         return made.results[0]
+
+
+def _reads_words(user: Operation, op: OnnxOp) -> bool:
+    """Whether an operation behind ``op`` dequantizes, which it can do with words as with bytes."""
+    if not isinstance(user, OnnxOp) or user.DOMAIN or user.OP_TYPE != "DequantizeLinear":
+        return False
+    return user.parent is op.parent and op.is_before_in_block(user)
 
 
 def packed(array: np.ndarray, axis: int, group: int) -> np.ndarray:
