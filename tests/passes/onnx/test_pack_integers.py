@@ -8,8 +8,10 @@ from numerics.harness import one_node, run_model
 from onnx_modules import main_of, model_of, module_of, operators
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
 
 import compiler
+from compiler.work import work_of
 from dialects.onnx.constants import array_of, pool_of
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.types import dims_of
@@ -134,3 +136,15 @@ def test_signed_data_become_unsigned(zero: np.ndarray | str | None) -> None:
     floats = one_node("Conv", {"x": centered, "w": w.astype(np.float64)}, opset=11, pads=[1] * 4)
     expected = run_model(floats, {"x": centered, "w": w.astype(np.float64)})["y"]
     np.testing.assert_array_equal(got, expected)
+
+
+def test_the_work_of_packed_products_is_counted_in_numbers() -> None:
+    a = np.zeros((7, 12), np.uint8)
+    b = RANDOM.integers(-128, 128, (12, 5)).astype(np.int8)
+    model = one_node("MatMulInteger", {"a": a}, opset=10, constants={"b": b}, order=["a", "b"])
+    pipeline = compiler.Pipeline.default()
+    pipeline = pipeline.replace("onnx-pack-integers", "onnx-pack-integers{group=4}")
+    low = compiler.lower(model, to="onnx", passes=pipeline.until("lower-krnl"))
+    functions = [op for op in low.module.ops if isinstance(op, FuncOp)]
+    works = [work_of(f) for f in functions if "onnx.dispatch" in f.attributes]
+    assert [work.flops for work in works if work is not None] == [2 * 7 * 12 * 5]
