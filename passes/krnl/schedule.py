@@ -41,7 +41,7 @@ TRANSPOSED_TILE = 32
 ENOUGH_SHARES = 16
 """Iterations that can be shared out evenly to some threads."""
 
-FORKS_WORTH = 16
+FORKS_WORTH = 6
 """Times `parallel_work` from which on threads are started inside a loop, at every iteration."""
 
 ASSUMED_EXTENT = 64
