@@ -112,6 +112,7 @@ FOLLOWS = frozenset(
         "GreaterOrEqual",
         "QuantizeLinear",
         "DequantizeLinear",
+        "DynamicQuantizeLinear",
         "CenterCropPad",
         "ReduceMean",
         "ReduceMax",
