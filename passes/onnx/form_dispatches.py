@@ -323,7 +323,7 @@ class Grouping:
             if op is latest:
                 self._add_elementwise(op, _key(op))
             else:
-                self._new_group([op], op)
+                self._absorb_operands(op, self._new_group([op], op))
 
     def _number_of_source(self, op: OnnxOp) -> int:
         """Where the model has the group that computes an operation's first operand."""
