@@ -412,12 +412,12 @@ def wait_until_it_compiles(pid: int) -> None:
     time.sleep(0.2)
 
 
-def test_interrupts_are_130(model: Path) -> None:
-    environment = os.environ | {"TERRACE_CACHE": "0"}
+def interrupted_compile() -> tuple[int, str]:
+    """Exit status and messages of a compile that gets SIGINT, if it did not end before that."""
     process = subprocess.Popen(
         [sys.executable, "-m", "compiler", str(DIGITS)],
         cwd=ROOT,
-        env=environment,
+        env=os.environ | {"TERRACE_CACHE": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -425,8 +425,15 @@ def test_interrupts_are_130(model: Path) -> None:
     wait_until_it_compiles(process.pid)
     process.send_signal(signal.SIGINT)
     _, text = process.communicate()
+    return process.returncode, text
+
+
+def test_interrupts_are_130() -> None:
+    # On a busy machine a compile may be over before this process gets to interrupt it.
+    attempts = (interrupted_compile() for _ in range(5))
+    status, text = next(attempt for attempt in attempts if attempt[0] != 0)
     # Interrupted within an `exec`, Python ends itself by the signal, which a shell calls 130 too.
-    assert process.returncode in (130, -signal.SIGINT)
+    assert status in (130, -signal.SIGINT)
     assert text == "terrace: interrupted\n"
 
 
