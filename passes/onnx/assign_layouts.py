@@ -25,7 +25,7 @@ from xdsl.passes import ModulePass
 from dialects.krnl import integers
 from dialects.onnx import ops
 from dialects.onnx.constants import ConstantPool, constant_of, make_const, pool_of
-from dialects.onnx.dims import Dim, maximum
+from dialects.onnx.dims import Dim, ceildiv, maximum
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.shape.helpers import effective_kernel, transposed_pads
@@ -181,6 +181,8 @@ class _Layouts:
         name = op.OP_TYPE
         if name in ("Conv", "ConvInteger") and op.DOMAIN == "":
             self.convolution(op)
+        elif name == "WinogradConv":
+            self.winograd_convolution(op)
         elif name in ("MatMul", "Gemm", "MatMulInteger"):
             self.row_major_operands(op, skip=(1,))
             self.product(op)
@@ -345,6 +347,22 @@ class _Layouts:
         """Moves a convolution's padding into a Pad in front of it."""
         before, after = take_padding(op, dims, weight_dims)
         self.pad(op, dims, before, after)
+
+    def winograd_convolution(self, op: OnnxOp) -> None:
+        """As other convolutions; the padded data end where the last tile does."""
+        dims, result = dims_of(op.operands[0].type), dims_of(op.results[0].type)
+        weights = dims_of(op.operands[1].type)
+        assert dims is not None and result is not None and weights is not None
+        tile, order = op.get("tile"), channels_last(len(dims))
+        before = op.get("pads")[:2]
+        sizes = [ceildiv(size, tile) * tile + 2 for size in result[2:]]
+        after = [size - dim - pad for size, dim, pad in zip(sizes, dims[2:], before, strict=True)]
+        self.pad(op, dims, before, after)
+        self.convert(op, 0, order)
+        self.convert(op, 1, (0, 2, 1, 2), self.panel(op.operands[1], weights[2]))
+        self.convert(op, 2, None)
+        value = op.results[0]
+        _set_type(value, tensor_type(element_type_of(value.type), result, order))
 
     def transposed_convolution(self, op: OnnxOp) -> None:
         """Channels-last data with margins for the kernel, packed weights, resolved attributes."""
