@@ -25,7 +25,7 @@ from xdsl.passes import ModulePass
 from dialects.krnl import integers
 from dialects.onnx import ops
 from dialects.onnx.constants import ConstantPool, constant_of, make_const, pool_of
-from dialects.onnx.dims import Dim, ceildiv, maximum
+from dialects.onnx.dims import Dim, maximum
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.shape.helpers import effective_kernel, transposed_pads
@@ -349,15 +349,10 @@ class _Layouts:
         self.pad(op, dims, before, after)
 
     def winograd_convolution(self, op: OnnxOp) -> None:
-        """As other convolutions; the padded data end where the last tile does."""
-        dims, result = dims_of(op.operands[0].type), dims_of(op.results[0].type)
-        weights = dims_of(op.operands[1].type)
-        assert dims is not None and result is not None and weights is not None
-        tile, order = op.get("tile"), channels_last(len(dims))
-        before = op.get("pads")[:2]
-        sizes = [ceildiv(size, tile) * tile + 2 for size in result[2:]]
-        after = [size - dim - pad for size, dim, pad in zip(sizes, dims[2:], before, strict=True)]
-        self.pad(op, dims, before, after)
+        """Channels-last data and result, packed weights; padding stays the kernel's own."""
+        result, weights = dims_of(op.results[0].type), dims_of(op.operands[1].type)
+        assert result is not None and weights is not None
+        order = channels_last(len(result))
         self.convert(op, 0, order)
         self.convert(op, 1, (0, 2, 1, 2), self.panel(op.operands[1], weights[2]))
         self.convert(op, 2, None)

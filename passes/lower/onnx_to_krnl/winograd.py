@@ -13,8 +13,7 @@ With m x m outputs in a tile, T tiles in a block, n = m + 2 and xi = 1 .. n^2:
 product is a contraction like any other, whose panel of weights serves all tiles of the block. A
 block behind the last tile does that one again.
 
-Requires data that are channels-last and padded up to the last tile's end, and packed weights
-(`passes/onnx/assign_layouts.py`).
+Requires channels-last data and packed weights (`passes/onnx/assign_layouts.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from xdsl.ir import SSAValue
 from dialects.onnx.dims import Dim, ceildiv
 from dialects.onnx.ops import OnnxOp, WinogradConv
 from dialects.onnx.types import is_none, panel_of
-from passes.lower.index import Affine
+from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.contractions import multiply_add
 from passes.lower.onnx_to_krnl.kernel import Kernel
@@ -103,20 +102,46 @@ class _Layer:
         return [entry * self.tile for entry in k.divide(number, self.across)]
 
     def transform_data(self, image: Affine, first: Affine, t: Affine, data: SSAValue) -> None:
-        """B^T d B of one tile, for all channels."""
+        """B^T d B of one tile, for all channels; d has zeros where the tile leaves the image."""
         k = self.k
         y, x = self.corner(first, t)
-        matrix = matrices(self.tile).inputs
+        height, width = k.dims(self.op.data)[2:]
+        top, left = self.op.get("pads")[:2]
+        rows = [self.row(y + (row - top), height) for row in range(self.length)]
+        inside = self.columns_inside(x - left, width, height)
+        zero = k.s.const(0, self.kind)
 
         def body(ivs: list[Affine]) -> None:
             (c,) = ivs
+            place = t * self.channels + c
 
             def read(row: int, column: Affine) -> Scalar:
-                return k.read(self.op.data, [image, c, y + row, x + column])
+                entry, is_inside = rows[row]
+                value = k.read(self.op.data, [image, c, entry, x + column - left])
+                return value if is_inside is None else k.s.select(is_inside, value, zero)
 
-            self.transform(matrix, data, t * self.channels + c, read)
+            def clear(ivs: list[Affine]) -> None:
+                for row in range(self.length):
+                    k.store(zero, data, [ivs[0] + row * self.length, place])
+
+            self.transform(matrices(self.tile).inputs, data, place, read, inside, clear)
 
         k.nest([self.channels], body)
+
+    def row(self, entry: Affine, height: Dim) -> tuple[Affine, Scalar | None]:
+        """A row that can be read, and whether it is the wanted one (None: certainly)."""
+        is_inside = self.k.inside(entry, height)
+        return (entry if is_inside is None else index_ops.clamp(self.k, entry, height)), is_inside
+
+    def columns_inside(self, start: Affine, width: Dim, height: Dim) -> tuple[Affine, Affine]:
+        """Which columns of a tile that begins at ``start`` are in the image."""
+        k, length = self.k, affine(self.length)
+        lower = index_ops.minimum(k, index_ops.maximum(k, start * -1, 0), length)
+        upper = index_ops.minimum(k, k.size(width) - start, length)
+        if not isinstance(height, int) or height == 0:
+            # Of no rows there is none that can be read.
+            upper = index_ops.minimum(k, upper, k.size(height) * self.length)
+        return lower, index_ops.maximum(k, upper, lower)
 
     def transform(
         self,
@@ -124,12 +149,16 @@ class _Layer:
         planes: SSAValue,
         place: Affine,
         read: Callable[[int, Affine], Scalar],
+        inside: tuple[Affine, Affine] | None = None,
+        clear: Callable[[list[Affine]], None] | None = None,
     ) -> None:
         """A matrix times columns, then times rows of what ``read`` gives (row, column) of.
 
-        The outcome goes to ``place`` in the planes.
+        The outcome goes to ``place`` in the planes. Columns that are not ``inside`` are zeros,
+        which ``clear`` writes.
         """
         k = self.k
+        lower, upper = inside or (affine(0), affine(self.length))
 
         def down(ivs: list[Affine]) -> None:
             values = [read(row, ivs[0]) for row in range(self.length)]
@@ -144,7 +173,10 @@ class _Layer:
             for column, value in enumerate(self.apply(matrix, values)):
                 k.store(value, planes, [row + column, place])
 
-        k.nest([self.length], down)
+        k.nest([(lower, upper)], down)
+        for outside in ((affine(0), lower), (upper, affine(self.length))):
+            if clear is not None and outside[0] != outside[1]:
+                k.nest([outside], clear)
         k.nest([len(matrix)], along)
 
     def apply(self, matrix: Matrix, values: Sequence[Scalar]) -> list[Scalar]:
