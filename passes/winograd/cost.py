@@ -17,7 +17,7 @@ below a tenth is not worth the memory of the next larger weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from dialects.onnx.dims import Dim
 from passes.krnl.tiles import panel_width, tile_rows
@@ -104,6 +104,7 @@ class Costs:
         return best
 
 
+@cache
 def costs(layer: Layer, machine: Machine) -> Costs:
     """The costs of a layer on a machine, for tiles of each size."""
     plans = [_Estimate(layer, machine, tile).best for tile in POINTS]
@@ -143,6 +144,21 @@ def _direct(layer: Layer, machine: Machine) -> int:
 def _overlapped(computing: float, reading: float) -> int:
     """The time of both together."""
     return round(max(computing, reading) + (1 - OVERLAP) * min(computing, reading))
+
+
+@cache
+def input_operations(tile: int) -> int:
+    """Operations to transform a tile of a vector of channels, loads and stores included."""
+    length = tile + TAPS - 1
+    return 2 * length * (operation_count(matrices(tile).inputs) + 2 * length)
+
+
+@cache
+def output_operations(tile: int) -> int:
+    """Operations from a tile of sums to a tile of outputs."""
+    length = tile + TAPS - 1
+    one = operation_count(matrices(tile).outputs) + length + tile
+    return (length + tile) * one + 6 * tile**2
 
 
 @dataclass(frozen=True)
@@ -197,7 +213,8 @@ class _Estimate:
         product = _product_cycles(machine, block, layer.outputs, layer.channels)
         vectors = [-(-count // machine.lanes) for count in (layer.channels, layer.outputs)]
         maps = block * (
-            groups * vectors[0] * self.input_operations + vectors[1] * self.output_operations
+            groups * vectors[0] * input_operations(self.tile)
+            + vectors[1] * output_operations(self.tile)
         )
         data = ELEMENT_BYTES * self.planes * block * layer.channels
         sums = ELEMENT_BYTES * self.planes * block * self.columns
@@ -218,17 +235,3 @@ class _Estimate:
         """Bytes in a cycle when they are read once more."""
         fits = self.weight_bytes <= self.machine.l3_bytes // 2
         return SHARED_CACHE_BYTES_PER_CYCLE if fits else MEMORY_BYTES_PER_CYCLE
-
-    @property
-    def input_operations(self) -> int:
-        """Operations to transform a tile of a vector of channels, loads and stores included."""
-        length = self.tile + TAPS - 1
-        one = operation_count(matrices(self.tile).inputs) + 2 * length
-        return 2 * length * one
-
-    @property
-    def output_operations(self) -> int:
-        """Operations from a tile of sums to the outputs."""
-        length = self.tile + TAPS - 1
-        one = operation_count(matrices(self.tile).outputs) + length + self.tile
-        return (length + self.tile) * one + 6 * self.tile**2

@@ -34,7 +34,7 @@ POINTS = {
 }
 """Where polynomials are evaluated, for tiles of so many outputs along an axis."""
 
-CHUNK = 1 << 15
+CHUNK = 1 << 10
 """Kernels whose transformation is computed at a time, for the memory's sake."""
 
 Matrix = tuple[tuple[Fraction, ...], ...]
