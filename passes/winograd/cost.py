@@ -3,7 +3,7 @@
 Costs are cycles of one core, counted from the sizes of a layer and the description of a target:
 
     products      a tile of registers does R * V vector products with two multiply-adds a cycle
-    maps          operations of the maps and their loads and stores, three a cycle
+    maps          operations of the maps and their loads and stores, one a cycle
     weights       read once for each block of tiles: the first time from memory, then from the
                   shared cache where they fit
     data          of a block that does not fit the core's cache: read again for each group of
@@ -26,8 +26,8 @@ from passes.winograd.matrices import POINTS, TAPS, matrices, operation_count
 PRODUCTS_PER_CYCLE = 2
 """Vector multiply-adds that a core starts in a cycle."""
 
-OPERATIONS_PER_CYCLE = 3
-"""Other vector operations, loads and stores in a cycle."""
+OPERATIONS_PER_CYCLE = 1
+"""Vector operations, loads and stores of the maps in a cycle: they wait for each other."""
 
 OVERLAP = 0.5
 """How much of the shorter one, of computing and reading weights, the other one hides."""
