@@ -16,6 +16,7 @@
     onnx.Content             a tensor whose elements are symbolic sizes
     onnx.Recurrence          the steps of an RNN, GRU or LSTM
     onnx.WinogradConv        a convolution whose weights are transformed, by tiles of its result
+    onnx.Pack                neighbouring integers as one
     onnx.Yield               end of a subgraph
 
 Every formal input that is not variadic has an operand (`onnx.NoValue`'s result when absent),
@@ -350,6 +351,24 @@ WinogradConv.OP_TYPE = "WinogradConv"
 
 
 @irdl_op_definition
+class Pack(OnnxOp):
+    """Neighbours along ``axis`` as one integer, the first in its lowest bits; a view of memory.
+
+    The attribute `onnx.packed` of a product says what the elements of its operands hold.
+    ``result`` has the widths of `group` numbers, and as many times fewer of them along ``axis``.
+    """
+
+    name = "onnx.Pack"
+    axis = prop_def(IntegerAttr)
+    source = operand_def()
+    result = result_def()
+    traits = traits_def(Pure())
+
+
+Pack.OP_TYPE = "Pack"
+
+
+@irdl_op_definition
 class Yield(IRDLOperation):
     """Ends a subgraph and gives its outputs."""
 
@@ -540,7 +559,8 @@ def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
     checks = [IndexRange, CheckRange, CheckCondition]
-    hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, Recurrence, WinogradConv]
+    steps = [Recurrence, WinogradConv, Pack]
+    hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, *steps]
     return [*hand_written, Yield, Custom, Call, *made]
 
 

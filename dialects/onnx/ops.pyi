@@ -109,6 +109,11 @@ class WinogradConv(OnnxOp):
     bias: SSAValue
     y: OpResult
 
+class Pack(OnnxOp):
+    axis: IntegerAttr
+    source: SSAValue
+    result: OpResult
+
 class Yield(IRDLOperation):
     values: VarOperand
 
