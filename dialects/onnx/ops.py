@@ -15,6 +15,7 @@
     onnx.Dispatch            a call of a dispatch, see passes/onnx/form_dispatches.py
     onnx.Content             a tensor whose elements are symbolic sizes
     onnx.Recurrence          the steps of an RNN, GRU or LSTM
+    onnx.WinogradConv        a convolution whose weights are transformed, by tiles of its result
     onnx.Pack                neighbouring integers as one
     onnx.Yield               end of a subgraph
 
@@ -323,6 +324,33 @@ Recurrence.OP_TYPE = "Recurrence"
 
 
 @irdl_op_definition
+class WinogradConv(OnnxOp):
+    """A convolution with a 3x3 kernel and stride 1, by Winograd's minimal filtering.
+
+    * ``data`` [N, C, H, W] and ``bias`` [K] (may be absent) are ONNX's.
+    * ``weight`` [(tile + 2)^2, C, K]: the transformed kernels (`passes/winograd/matrices.py`).
+
+    ``tile`` is the length of a square of outputs that is computed from a square of data. ``block``
+    such tiles are transformed at a time, again for each of ``groups`` parts of the output channels,
+    which are computed independently. ``pads`` are ONNX's, resolved.
+    """
+
+    name = "onnx.WinogradConv"
+    tile = prop_def(IntegerAttr)
+    block = prop_def(IntegerAttr)
+    groups = prop_def(IntegerAttr)
+    pads = prop_def(DenseArrayBase)
+    data = operand_def()
+    weight = operand_def()
+    bias = operand_def()
+    y = result_def()
+    traits = traits_def(Pure())
+
+
+WinogradConv.OP_TYPE = "WinogradConv"
+
+
+@irdl_op_definition
 class Pack(OnnxOp):
     """Neighbours along ``axis`` as one integer, the first in its lowest bits; a view of memory.
 
@@ -531,7 +559,8 @@ def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
     checks = [IndexRange, CheckRange, CheckCondition]
-    hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, Recurrence, Pack]
+    steps = [Recurrence, WinogradConv, Pack]
+    hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, *steps]
     return [*hand_written, Yield, Custom, Call, *made]
 
 

@@ -7,6 +7,7 @@ import onnx.defs
 from xdsl.dialects.builtin import (
     ArrayAttr,
     BytesAttr,
+    DenseArrayBase,
     IntegerAttr,
     StringAttr,
     SymbolRefAttr,
@@ -97,6 +98,16 @@ class Recurrence(OnnxOp):
     y: OpResult
     y_h: OpResult
     y_c: OpResult
+
+class WinogradConv(OnnxOp):
+    tile: IntegerAttr
+    block: IntegerAttr
+    groups: IntegerAttr
+    pads: DenseArrayBase
+    data: SSAValue
+    weight: SSAValue
+    bias: SSAValue
+    y: OpResult
 
 class Pack(OnnxOp):
     axis: IntegerAttr

@@ -182,6 +182,8 @@ class _Layouts:
         name = op.OP_TYPE
         if name in ("Conv", "ConvInteger") and op.DOMAIN == "":
             self.convolution(op)
+        elif name == "WinogradConv":
+            self.winograd_convolution(op)
         elif name in ("MatMul", "Gemm", "MatMulInteger"):
             self.row_major_operands(op, skip=(1,))
             self.product(op)
@@ -356,6 +358,17 @@ class _Layouts:
         """Moves a convolution's padding into a Pad in front of it."""
         before, after = take_padding(op, dims, weight_dims)
         self.pad(op, dims, before, after)
+
+    def winograd_convolution(self, op: OnnxOp) -> None:
+        """Channels-last data and result, packed weights; padding stays the kernel's own."""
+        result, weights = dims_of(op.results[0].type), dims_of(op.operands[1].type)
+        assert result is not None and weights is not None
+        order = channels_last(len(result))
+        self.convert(op, 0, order)
+        self.convert(op, 1, (0, 2, 1, 2), self.panel(op.operands[1], weights[2]))
+        self.convert(op, 2, None)
+        value = op.results[0]
+        _set_type(value, tensor_type(element_type_of(value.type), result, order))
 
     def transposed_convolution(self, op: OnnxOp) -> None:
         """Channels-last data with margins for the kernel, packed weights, resolved attributes."""

@@ -37,7 +37,15 @@ from passes.onnx.groups import Group, in_order, link, take_sources
 from passes.onnx.outline import ASSUMPTIONS, Outliner
 
 CONTRACTIONS = frozenset(
-    {"Conv", "MatMul", "Gemm", "ConvTranspose", "ConvInteger", "MatMulInteger"}
+    [
+        "Conv",
+        "WinogradConv",
+        "MatMul",
+        "Gemm",
+        "ConvTranspose",
+        "ConvInteger",
+        "MatMulInteger",
+    ]
 )
 """Roots that compute vectors of columns: behind them, columns must stay neighbours in memory."""
 

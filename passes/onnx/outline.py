@@ -256,7 +256,7 @@ def _attribute_key(op: OnnxOp, sizes: SizeArguments) -> tuple:
         sizes.renamed(dim)
     renamed = type(op).create(properties=dict(op.properties), attributes=dict(op.attributes))
     rename_symbols(renamed, sizes.names)
-    ignored = ("onnx.content", *ASSUMPTIONS)
+    ignored = ("onnx.content", "onnx.cycles", *ASSUMPTIONS)
     items = [*renamed.properties.items(), *renamed.attributes.items()]
     return tuple(sorted(((k, v) for k, v in items if k not in ignored), key=lambda item: item[0]))
 

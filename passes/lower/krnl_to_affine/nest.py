@@ -15,6 +15,7 @@ from xdsl.dialects.builtin import (
     IndexType,
     IntegerAttr,
     TensorType,
+    UnitAttr,
     i32,
     i64,
 )
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from passes.lower.krnl_to_affine.tile import Tile
 
 index = IndexType()
+
+LONG_BODY = 32
+"""Operations of a loop's body that are enough for the loop to be not unrolled."""
 
 
 @dataclass(frozen=True)
@@ -206,8 +210,14 @@ class NestEmission:
                 "step": IntegerAttr(step, index),
                 "operandSegmentSizes": _sizes(lower_operands, upper_operands, carried),
             },
+            attributes=self._unrolling(carried, block),
             regions=[Region(block)],
         )
+
+    def _unrolling(self, carried: list[SSAValue], block: Block) -> dict[str, Attribute]:
+        """LLVM is not to unroll what is long: it is no faster, and takes time to compile."""
+        is_long = not carried and sum(1 for _ in block.walk()) >= LONG_BODY
+        return {"unroll_disable": UnitAttr()} if is_long else {}
 
     def _scf_for(
         self,

@@ -31,6 +31,7 @@ from passes.lower.onnx_to_krnl import (
     softmax,
     suppression,
     unique,
+    winograd,
 )
 from passes.lower.onnx_to_krnl.lowering import OnnxToKrnl
 from passes.lower.onnx_to_krnl.registry import is_lowered
@@ -64,4 +65,5 @@ __all__ = [
     "softmax",
     "suppression",
     "unique",
+    "winograd",
 ]

@@ -1,0 +1,240 @@
+"""`onnx.WinogradConv`: tiles of the result from products of transformed tiles of the data.
+
+With m x m outputs in a tile, T tiles in a block, n = m + 2 and xi = 1 .. n^2:
+
+    for images, groups of output channels, blocks:            shared out to threads
+      for t, c:     data_[xi, t, c] = (B^T d B)[xi]            d: the n x n elements under the tile
+      for some columns (output channels) at a time:
+        for xi:  for t, k:  sums[xi, t, k] = sum over c of data_[xi, t, c] * weight[xi, c, k]
+        for t, k:      sums[xi, t, k] = (A^T sums A)[xi]
+        for t, k, elements of the tile:  give(sums + bias)
+
+`data_` and `sums` are buffers of the thread's own, so small that they stay in its cache; the
+product is a contraction like any other, whose panel of weights serves all tiles of the block. A
+block behind the last tile does that one again.
+
+Requires channels-last data and packed weights (`passes/onnx/assign_layouts.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from xdsl.ir import SSAValue
+
+from dialects.onnx.dims import Dim, ceildiv
+from dialects.onnx.ops import OnnxOp, WinogradConv
+from dialects.onnx.types import is_none, panel_of
+from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl import index_ops
+from passes.lower.onnx_to_krnl.contractions import multiply_add
+from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.registry import root
+from passes.lower.onnx_to_krnl.scalars import Scalar
+from passes.winograd.cost import columns_at_a_time
+from passes.winograd.matrices import Arithmetic, Matrix, apply, matrices
+
+PLANE_GAP = 16
+"""Elements between planes of a buffer: planes would else begin at the same places of a cache."""
+
+
+@root("WinogradConv", fuses="none")
+def winograd_conv(k: Kernel, op: OnnxOp) -> None:
+    """All tiles of all images."""
+    assert isinstance(op, WinogradConv)
+    layer = _Layer(k, op)
+    blocks = ceildiv(layer.tiles, layer.block)
+    k.nest([layer.images, layer.groups, blocks], layer.run)
+
+
+class _Layer:
+    """Sizes of a layer, and the steps of a block."""
+
+    def __init__(self, k: Kernel, op: WinogradConv) -> None:
+        self.k = k
+        self.op = op
+        self.tile: int = op.get("tile")
+        self.block: int = op.get("block")
+        self.groups: int = op.get("groups")
+        self.images, _, *self.sizes = k.dims(op.y)
+        self.across = ceildiv(self.sizes[1], self.tile)
+        self.tiles: Dim = ceildiv(self.sizes[0], self.tile) * self.across
+        planes, channels, outputs = k.dims(op.weight)
+        assert isinstance(planes, int) and isinstance(channels, int) and isinstance(outputs, int)
+        self.planes, self.channels, self.outputs = planes, channels, outputs
+        self.columns = columns_at_a_time(outputs, panel_of(op.weight.type))
+        self.length = self.tile + 2
+        self.kind = k.element(op.y)
+
+    def run(self, ivs: list[Affine]) -> None:
+        """One block of tiles, for a group of the output channels."""
+        k = self.k
+        image, group, block = ivs
+        data = self.buffer(self.channels)
+        sums = self.buffer(self.columns)
+        first = block * self.block
+        k.nest([self.block], lambda t: self.transform_data(image, first, t[0], data))
+
+        def some(part: Affine, width: int) -> None:
+            column = part * self.columns
+            self.multiply(data, sums, column, width)
+            k.nest([self.block], lambda t: self.finish(image, first, t[0], sums, column, width))
+
+        whole, rest = divmod(self.outputs, self.columns)
+        parts = whole + (rest > 0)
+        share = -(-parts // self.groups)
+        lower, upper = group * share, group * share + share
+        full = (lower, index_ops.minimum(k, upper, whole))
+        k.nest([full], lambda ivs: some(ivs[0], self.columns))
+        if rest:
+            last = (index_ops.maximum(k, lower, whole), index_ops.minimum(k, upper, parts))
+            k.nest([last], lambda ivs: some(ivs[0], rest))
+
+    def buffer(self, columns: int) -> SSAValue:
+        """A buffer for all planes of a block."""
+        return self.k.scratch([self.planes, self.block * columns + PLANE_GAP], self.kind)
+
+    def corner(self, first: Affine, t: Affine) -> list[Affine]:
+        """The first output of a tile."""
+        k = self.k
+        number = index_ops.minimum(k, first + t, k.size(self.tiles) - 1)
+        return [entry * self.tile for entry in k.divide(number, self.across)]
+
+    def transform_data(self, image: Affine, first: Affine, t: Affine, data: SSAValue) -> None:
+        """B^T d B of one tile, for all channels; d has zeros where the tile leaves the image."""
+        k = self.k
+        y, x = self.corner(first, t)
+        height, width = k.dims(self.op.data)[2:]
+        top, left = self.op.get("pads")[:2]
+        rows = [self.row(y + (row - top), height) for row in range(self.length)]
+        inside = self.columns_inside(x - left, width, height)
+        zero = k.s.const(0, self.kind)
+
+        def body(ivs: list[Affine]) -> None:
+            (c,) = ivs
+            place = t * self.channels + c
+
+            def read(row: int, column: Affine) -> Scalar:
+                entry, is_inside = rows[row]
+                value = k.read(self.op.data, [image, c, entry, x + column - left])
+                return value if is_inside is None else k.s.select(is_inside, value, zero)
+
+            def clear(ivs: list[Affine]) -> None:
+                for row in range(self.length):
+                    k.store(zero, data, [ivs[0] + row * self.length, place])
+
+            self.transform(matrices(self.tile).inputs, data, place, read, inside, clear)
+
+        k.nest([self.channels], body)
+
+    def row(self, entry: Affine, height: Dim) -> tuple[Affine, Scalar | None]:
+        """A row that can be read, and whether it is the wanted one (None: certainly)."""
+        is_inside = self.k.inside(entry, height)
+        return (entry if is_inside is None else index_ops.clamp(self.k, entry, height)), is_inside
+
+    def columns_inside(self, start: Affine, width: Dim, height: Dim) -> tuple[Affine, Affine]:
+        """Which columns of a tile that begins at ``start`` are in the image."""
+        k, length = self.k, affine(self.length)
+        lower = index_ops.minimum(k, index_ops.maximum(k, start * -1, 0), length)
+        upper = index_ops.minimum(k, k.size(width) - start, length)
+        if not isinstance(height, int) or height == 0:
+            # Of no rows there is none that can be read.
+            upper = index_ops.minimum(k, upper, k.size(height) * self.length)
+        return lower, index_ops.maximum(k, upper, lower)
+
+    def transform(
+        self,
+        matrix: Matrix,
+        planes: SSAValue,
+        place: Affine,
+        read: Callable[[int, Affine], Scalar],
+        inside: tuple[Affine, Affine] | None = None,
+        clear: Callable[[list[Affine]], None] | None = None,
+    ) -> None:
+        """A matrix times columns, then times rows of what ``read`` gives (row, column) of.
+
+        The outcome goes to ``place`` in the planes. Columns that are not ``inside`` are zeros,
+        which ``clear`` writes.
+        """
+        k = self.k
+        lower, upper = inside or (affine(0), affine(self.length))
+
+        def down(ivs: list[Affine]) -> None:
+            values = [read(row, ivs[0]) for row in range(self.length)]
+            for row, value in enumerate(self.apply(matrix, values)):
+                k.store(value, planes, [ivs[0] + row * self.length, place])
+
+        def along(ivs: list[Affine]) -> None:
+            row = ivs[0] * self.length
+            values = [
+                k.load(planes, [row + column, place], self.kind) for column in range(self.length)
+            ]
+            for column, value in enumerate(self.apply(matrix, values)):
+                k.store(value, planes, [row + column, place])
+
+        k.nest([(lower, upper)], down)
+        for outside in ((affine(0), lower), (upper, affine(self.length))):
+            if clear is not None and outside[0] != outside[1]:
+                k.nest([outside], clear)
+        k.nest([len(matrix)], along)
+
+    def apply(self, matrix: Matrix, values: Sequence[Scalar]) -> list[Scalar]:
+        """A matrix times a vector of scalars."""
+        s = self.k.s
+
+        def scaled(a: Scalar | None, factor: Fraction, b: Scalar) -> Scalar:
+            product = s.mul(b, s.like(float(factor), b))
+            return product if a is None else s.add(a, product)
+
+        return apply(matrix, values, Arithmetic(s.add, s.sub, scaled))
+
+    def multiply(self, data: SSAValue, sums: SSAValue, column: Affine, width: int) -> None:
+        """The products of all planes, for some columns."""
+        k = self.k
+
+        def product(plane: Affine, t: Affine, output: Affine) -> None:
+            def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+                a = k.load(data, [plane, t * self.channels + taps[0]], self.kind)
+                b = k.read(self.op.weight, [plane, taps[0], column + output])
+                return [multiply_add(k, carried[0], a, b)]
+
+            (total,) = k.reduce([self.channels], [k.s.const(0, self.kind)], step)
+            k.store(total, sums, [plane, t * width + output])
+
+        def of_plane(ivs: list[Affine]) -> None:
+            plane = ivs[0]
+            extents = [self.block, width]
+            k.nest(extents, lambda ivs: product(plane, *ivs), contraction=(0, 1))
+
+        k.nest([self.planes], of_plane)
+
+    def finish(
+        self, image: Affine, first: Affine, t: Affine, sums: SSAValue, column: Affine, width: int
+    ) -> None:
+        """The outputs of one tile, for some columns."""
+        k = self.k
+        corner = self.corner(first, t)
+        rest = [
+            index_ops.minimum(k, k.size(size) - start, self.tile)
+            for size, start in zip(self.sizes, corner, strict=True)
+        ]
+
+        def body(ivs: list[Affine]) -> None:
+            (c,) = ivs
+            place = t * width + c
+
+            def read(row: int, at: Affine) -> Scalar:
+                return k.load(sums, [at + row * self.length, place], self.kind)
+
+            def element(ivs: list[Affine]) -> None:
+                total = k.load(sums, [ivs[0] * self.length + ivs[1], place], self.kind)
+                if not is_none(self.op.bias):
+                    total = k.s.add(total, k.read(self.op.bias, [column + c]))
+                at = [start + entry for start, entry in zip(corner, ivs, strict=True)]
+                k.give(self.op.y, [image, column + c, *at], total)
+
+            self.transform(matrices(self.tile).outputs, sums, place, read)
+            k.nest(rest, element)
+
+        k.nest([width], body)

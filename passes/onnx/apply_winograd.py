@@ -1,0 +1,144 @@
+"""`onnx-apply-winograd`: convolutions with 3x3 kernels by Winograd's minimal filtering.
+
+Requires inferred shapes, before layouts are assigned. Ensures that convolutions of float32 with
+constant 3x3 weights, strides, dilations and group 1 that become faster that way are
+`onnx.WinogradConv`, their weights transformed. Which ones, and how, says the cost model in
+`passes/winograd/cost.py`.
+
+    %1 = Conv(%x, %w, %b) {pads = 1}   ==>   %1 = WinogradConv(%x, %u, %b) {tile = 4, block = 28}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
+from xdsl.ir import Attribute, SSAValue
+from xdsl.passes import ModulePass
+
+from dialects.krnl import integer, integers
+from dialects.onnx.constants import ConstantPool, array_of, make_const, pool_of
+from dialects.onnx.ops import Const, OnnxOp, WinogradConv
+from dialects.onnx.shape.helpers import resolve_pads
+from dialects.onnx.types import dims_of, dtype_of
+from passes.winograd.cost import Layer, Machine, Plan, costs
+from passes.winograd.matrices import POINTS, TAPS, transformed_weights
+from runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class ApplyWinograd(ModulePass):
+    """Transforms convolutions.
+
+    ``tile`` (2 or 4) takes tiles of that size for all layers, whatever they cost; 0 leaves it to
+    the cost model. The other fields describe the target's vector unit, the cache of one core and
+    the shared one.
+    """
+
+    name = "onnx-apply-winograd"
+
+    tile: int = 0
+    vector_bits: int = 512
+    registers: int = 32
+    l2_bytes: int = 524_288
+    l3_bytes: int = 8_388_608
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        """Rewrites every function of the module in place."""
+        machine = Machine(self.vector_bits // 32, self.registers, self.l2_bytes, self.l3_bytes)
+        if self.tile not in (0, *POINTS):
+            known = ", ".join(map(str, POINTS))
+            raise InputError(f"there are no tiles of {self.tile} outputs", hint=f"try {known}")
+        rewriting = _Rewriting(machine, self.tile, pool_of(ctx))
+        for node in list(op.walk()):
+            if isinstance(node, OnnxOp) and (node.DOMAIN, node.OP_TYPE) == ("", "Conv"):
+                rewriting.convolution(node)
+
+
+class _Rewriting:
+    """One walk; layers that share weights share the transformed ones."""
+
+    def __init__(self, machine: Machine, tile: int, pool: ConstantPool) -> None:
+        self.machine = machine
+        self.tile = tile
+        self.pool = pool
+        self.transformed: dict[tuple[Attribute, int], Const] = {}
+
+    def convolution(self, op: OnnxOp) -> None:
+        """Transforms a convolution if that pays."""
+        layer = layer_of(op)
+        if layer is None:
+            return
+        found = costs(layer, self.machine)
+        plans = {plan.tile: plan for plan in found.plans}
+        cycles = {"direct": integer(found.direct)}
+        cycles |= {f"tile{tile}": integer(plan.cycles) for tile, plan in plans.items()}
+        op.attributes["onnx.cycles"] = DictionaryAttr(cycles)
+        plan = plans[self.tile] if self.tile else found.best
+        if plan is not None:
+            self.replace(op, plan)
+
+    def replace(self, op: OnnxOp, plan: Plan) -> None:
+        """Puts a WinogradConv in the place of a convolution."""
+        weight = self.weight(op.operands[1], plan.tile)
+        weight.location = op.location
+        block = op.parent
+        assert block is not None
+        made = WinogradConv.create(
+            operands=[op.operands[0], weight.result, op.operands[2]],
+            result_types=[op.results[0].type],
+            properties={
+                "tile": integer(plan.tile),
+                "block": integer(plan.block),
+                "groups": integer(plan.groups),
+                "pads": integers(_pads(op) or ()),
+            },
+            attributes=op.attributes,
+            location=op.location,
+        )
+        block.insert_ops_before([weight, made], op)
+        made.y.name_hint = op.results[0].name_hint
+        op.results[0].replace_all_uses_with(made.y)
+        block.erase_op(op)
+
+    def weight(self, value: SSAValue, tile: int) -> Const:
+        """The transformed weights."""
+        owner = value.owner
+        assert isinstance(owner, Const)
+        key = (owner.value, tile)
+        if key not in self.transformed:
+            weights = array_of(owner.value, value.type, self.pool)
+            array = transformed_weights(weights, tile)
+            self.transformed[key] = make_const(array, self.pool, "winograd")
+            return self.transformed[key]
+        made = self.transformed[key]
+        return Const.create(result_types=[made.result.type], properties=made.properties)
+
+
+def layer_of(op: OnnxOp) -> Layer | None:
+    """The sizes of a convolution that can be transformed; None for others."""
+    data, weight = op.operands[:2]
+    dims, kernel, result = (dims_of(v.type) for v in (data, weight, op.results[0]))
+    if not isinstance(weight.owner, Const) or dims is None or kernel is None or result is None:
+        return None
+    steps = (*(op.get("strides") or ()), *(op.get("dilations") or ()), op.get("group"))
+    if len(kernel) != 4 or kernel[2:] != (TAPS, TAPS) or any(n != 1 for n in steps):
+        return None
+    if dtype_of(weight.type) != np.float32 or _pads(op) is None:
+        return None
+    outputs, channels = kernel[:2]
+    assert isinstance(outputs, int) and isinstance(channels, int)
+    return Layer(result[0], channels, outputs, result[2], result[3])
+
+
+def _pads(op: OnnxOp) -> tuple[int, ...] | None:
+    """The padding; None where it depends on sizes that only a run knows."""
+    dims, kernel = dims_of(op.operands[0].type), dims_of(op.operands[1].type)
+    assert dims is not None and kernel is not None
+    before, after = resolve_pads(
+        op.get("auto_pad"), dims[2:], kernel[2:], (1, 1), (1, 1), op.get("pads")
+    )
+    pads = (*before, *after)
+    return pads if all(isinstance(pad, int) for pad in pads) else None  # type: ignore[return-value]

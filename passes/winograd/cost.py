@@ -1,0 +1,237 @@
+"""What a convolution costs: directly, and by tiles of Winograd's filtering.
+
+Costs are cycles of one core, counted from the sizes of a layer and the description of a target:
+
+    products      a tile of registers does R * V vector products with two multiply-adds a cycle
+    maps          operations of the maps and their loads and stores, one a cycle
+    weights       read once for each block of tiles: the first time from memory, then from the
+                  shared cache where they fit
+    data          of a block that does not fit the core's cache: read again for each group of
+                  columns
+
+The maps do four (F(2, 3): 2.25) times fewer products, and read 4 (1.78) times more weights: layers
+with many channels and a small image are better off with the smaller tile or directly. A saving
+below a tenth is not worth the memory of the next larger weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from dialects.onnx.dims import Dim
+from passes.krnl.tiles import panel_width, tile_rows
+from passes.winograd.matrices import POINTS, TAPS, matrices, operation_count
+
+PRODUCTS_PER_CYCLE = 2
+"""Vector multiply-adds that a core starts in a cycle."""
+
+OPERATIONS_PER_CYCLE = 1
+"""Vector operations, loads and stores of the maps in a cycle: they wait for each other."""
+
+OVERLAP = 0.5
+"""How much of the shorter one, of computing and reading weights, the other one hides."""
+
+MEMORY_BYTES_PER_CYCLE = 4
+SHARED_CACHE_BYTES_PER_CYCLE = 8
+
+TILE_OVERHEAD = 16
+"""Cycles to begin and end a tile of registers."""
+
+SCRATCH_BYTES = 1 << 20
+"""The most that the buffers of one thread may take on its stack."""
+
+COLUMNS = 64
+"""About so many output channels of a block are computed at a time."""
+
+SHARES = 8
+"""Parts that a layer should have, to be shared out to threads."""
+
+WORTHWHILE = 0.9
+"""The most of the cost with smaller weights that is worth larger ones."""
+
+ASSUMED_SIZE = 64
+"""Height and width that are not known."""
+
+ELEMENT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A core: lanes and number of vector registers, its own and the shared cache."""
+
+    lanes: int
+    registers: int
+    l2_bytes: int
+    l3_bytes: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution with a 3x3 kernel: images, channels, and the sizes of its result."""
+
+    images: Dim
+    channels: int
+    outputs: int
+    height: Dim
+    width: Dim
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a layer is computed: see `onnx.WinogradConv`. ``cycles`` is what that costs."""
+
+    tile: int
+    block: int
+    groups: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What there is to choose from."""
+
+    direct: int
+    plans: tuple[Plan, ...]
+
+    @cached_property
+    def best(self) -> Plan | None:
+        """The plan to take; None for the direct convolution."""
+        best, cycles = None, self.direct
+        for plan in sorted(self.plans, key=lambda plan: plan.tile):
+            if plan.cycles < WORTHWHILE * cycles:
+                best, cycles = plan, plan.cycles
+        return best
+
+
+@cache
+def costs(layer: Layer, machine: Machine) -> Costs:
+    """The costs of a layer on a machine, for tiles of each size."""
+    plans = [_Estimate(layer, machine, tile).best for tile in POINTS]
+    return Costs(_direct(layer, machine), tuple(plans))
+
+
+def columns_at_a_time(outputs: int, panel: int) -> int:
+    """How many output channels of a block are computed at a time: whole panels."""
+    return min(panel * max(1, COLUMNS // panel), -(-outputs // panel) * panel)
+
+
+def _known(dim: Dim, assumed: int) -> int:
+    return dim if isinstance(dim, int) else assumed
+
+
+def _product_cycles(
+    machine: Machine, rows: int, columns: int, depth: int, row_extent: int | None = None
+) -> float:
+    """Products of [rows, depth] with [depth, columns] packed in panels, tile by tile."""
+    panel = panel_width(columns, machine.lanes, machine.registers)
+    vectors = panel // machine.lanes
+    height = tile_rows(row_extent or rows, vectors, machine.registers)
+    tiles = -(-rows // height) * -(-columns // panel)
+    return tiles * (height * vectors * (depth / PRODUCTS_PER_CYCLE + 1) + TILE_OVERHEAD)
+
+
+def _direct(layer: Layer, machine: Machine) -> int:
+    images = _known(layer.images, 1)
+    height, width = (_known(size, ASSUMED_SIZE) for size in (layer.height, layer.width))
+    depth = TAPS**2 * layer.channels
+    lines, row = (height, width) if width >= height else (width, height)
+    cycles = images * lines * _product_cycles(machine, row, layer.outputs, depth)
+    weights = ELEMENT_BYTES * depth * layer.outputs
+    return _overlapped(cycles, weights / MEMORY_BYTES_PER_CYCLE)
+
+
+def _overlapped(computing: float, reading: float) -> int:
+    """The time of both together."""
+    return round(max(computing, reading) + (1 - OVERLAP) * min(computing, reading))
+
+
+@cache
+def input_operations(tile: int) -> int:
+    """Operations to transform a tile of a vector of channels, loads and stores included."""
+    length = tile + TAPS - 1
+    return 2 * length * (operation_count(matrices(tile).inputs) + 2 * length)
+
+
+@cache
+def output_operations(tile: int) -> int:
+    """Operations from a tile of sums to a tile of outputs."""
+    length = tile + TAPS - 1
+    one = operation_count(matrices(tile).outputs) + length + tile
+    return (length + tile) * one + 6 * tile**2
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """The costs of one tile's size."""
+
+    layer: Layer
+    machine: Machine
+    tile: int
+
+    @property
+    def planes(self) -> int:
+        """Elements of a transformed tile."""
+        return (self.tile + TAPS - 1) ** 2
+
+    @property
+    def columns(self) -> int:
+        """Output channels at a time."""
+        machine, outputs = self.machine, self.layer.outputs
+        return columns_at_a_time(outputs, panel_width(outputs, machine.lanes, machine.registers))
+
+    @cached_property
+    def tiles(self) -> int:
+        """Tiles of one image."""
+        sizes = (_known(size, ASSUMED_SIZE) for size in (self.layer.height, self.layer.width))
+        height, width = (-(-size // self.tile) for size in sizes)
+        return max(1, height * width)
+
+    @property
+    def best(self) -> Plan:
+        """The best way to cut a layer into blocks."""
+        per_tile = ELEMENT_BYTES * self.planes * (self.layer.channels + self.columns)
+        most = max(1, min(self.tiles, SCRATCH_BYTES // per_tile))
+        fewest = -(-self.tiles // most)
+        blocks = {-(-self.tiles // n) for n in range(fewest, 4 * fewest + 8)}
+        return min((self.plan(block) for block in sorted(blocks)), key=lambda plan: plan.cycles)
+
+    def plan(self, block: int) -> Plan:
+        """The plan with so many tiles in a block."""
+        images = _known(self.layer.images, 1)
+        blocks = -(-self.tiles // block)
+        most_groups = -(-self.layer.outputs // self.columns)
+        groups = min(most_groups, -(-SHARES // (blocks * images)))
+        computing = images * blocks * self.block_cycles(block, groups)
+        again = (images * blocks - 1) / self.weight_rate
+        reading = self.weight_bytes * (1 / MEMORY_BYTES_PER_CYCLE + again)
+        return Plan(self.tile, block, groups, _overlapped(computing, reading))
+
+    def block_cycles(self, block: int, groups: int) -> float:
+        """What a block costs besides reading the weights."""
+        layer, machine = self.layer, self.machine
+        product = _product_cycles(machine, block, layer.outputs, layer.channels)
+        vectors = [-(-count // machine.lanes) for count in (layer.channels, layer.outputs)]
+        maps = block * (
+            groups * vectors[0] * input_operations(self.tile)
+            + vectors[1] * output_operations(self.tile)
+        )
+        data = ELEMENT_BYTES * self.planes * block * layer.channels
+        sums = ELEMENT_BYTES * self.planes * block * self.columns
+        again = data * (-(-layer.outputs // self.columns)) if data + sums > machine.l2_bytes else 0
+        return (
+            self.planes * product
+            + maps / OPERATIONS_PER_CYCLE
+            + again / SHARED_CACHE_BYTES_PER_CYCLE
+        )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the transformed weights."""
+        return ELEMENT_BYTES * self.planes * self.layer.channels * self.layer.outputs
+
+    @property
+    def weight_rate(self) -> int:
+        """Bytes in a cycle when they are read once more."""
+        fits = self.weight_bytes <= self.machine.l3_bytes // 2
+        return SHARED_CACHE_BYTES_PER_CYCLE if fits else MEMORY_BYTES_PER_CYCLE
