@@ -37,7 +37,7 @@ from dialects.onnx.types import (
     none_type,
     tensor_type,
 )
-from passes.krnl.tiles import panel_width
+from passes.krnl.tiles import panel_width, row_axis
 from passes.onnx.editing import take_padding
 from runtime.errors import UnsupportedError
 
@@ -293,10 +293,7 @@ class _Layouts:
             row, column = column, row
         if isinstance(value.owner, Const):
             order = (*range(rank - 2), column, row, column)
-            results = dims_of(op.results[0].type)
-            lhs = dims_of(op.operands[0].type)
-            rows = 1 if lhs is None or len(lhs) == 1 or results is None else results[-2]
-            self.convert(op, 1, order, self.panel(value, dims[column], rows))
+            self.convert(op, 1, order, self.panel(value, dims[column], _rows(op, rank)))
         else:
             # Packing would cost a pass over the data: rows of neighbouring columns are enough.
             self.convert(op, 1, (*range(rank - 2), row, column))
@@ -435,6 +432,16 @@ class _Layouts:
         assert op.parent is not None
         op.parent.insert_ops_before([absent, pad], op)
         op.operands[0] = pad.results[0]
+
+
+def _rows(op: OnnxOp, rank: int) -> Dim:
+    """How many rows a product has that meet the same right-hand side, which is of some rank."""
+    lhs, result = dims_of(op.operands[0].type), dims_of(op.results[0].type)
+    if lhs is None or result is None or len(lhs) == 1:
+        return 1
+    if op.OP_TYPE != "Gemm" and rank == 2:
+        return lhs[row_axis(lhs)]
+    return result[-2]
 
 
 def panel_of_order(order: tuple[int, ...]) -> bool:

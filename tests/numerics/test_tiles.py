@@ -15,6 +15,7 @@ from compiler.ir_text import new_context
 from compiler.linking import link
 from compiler.pipeline import Pipeline
 from compiler.target import Target
+from dialects import krnl
 from runtime.network import Network
 
 VECTOR_UNITS = ("vector-bits=256 registers=16", "vector-bits=512 registers=32")
@@ -93,6 +94,24 @@ def test_convolutions_of_size_1_join_their_places(name: str) -> None:
         }
         model = make_model(nodes, {k: (np.float32, d) for k, d in dims.items()}, constants)
         check(model, feed, rtol=1e-4, atol=1e-5)
+
+
+def test_rows_of_a_tile_are_the_last_axis_that_is_long() -> None:
+    """Tokens first, a batch of one, and a transposition behind: rows are tokens, not images."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Reshape", ["p", "shape"], ["r"]),
+        helper.make_node("Transpose", ["r"], ["y"], perm=[2, 1, 0, 3]),
+    ]
+    constants = {"w": floats(16, 72, seed=1), "shape": np.array([29, 1, 3, 24])}
+    model = make_model(nodes, {"x": (np.float32, [29, 1, 16])}, constants)
+    check(model, {"x": floats(29, 1, 16)}, rtol=1e-4, atol=1e-5)
+    ctx = new_context()
+    module = import_model(model, ctx)
+    for entry in Pipeline.default(Target.host()).until("krnl-schedule").passes():
+        entry.apply(ctx, module)
+    (nest,) = (op for op in module.walk() if isinstance(op, krnl.IterateOp) and op.contraction)
+    assert nest.contraction is not None and nest.contraction.get_values() == (0, 2)
 
 
 def test_a_product_is_cut_into_heads() -> None:

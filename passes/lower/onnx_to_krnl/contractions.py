@@ -17,6 +17,7 @@ from xdsl.ir import SSAValue
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import is_none
+from passes.krnl.tiles import row_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
@@ -68,7 +69,8 @@ def matmul(k: Kernel, op: OnnxOp) -> None:
         k.give(result, entries, k.s.cast(total, k.element(result)))
 
     count = len(batch_dims)
-    k.nest([*batch_dims, rows, columns], body, contraction=(count, count + 1))
+    row_loop = row_axis(lhs_dims) if len(rhs_dims) == 2 and has_rows else count
+    k.nest([*batch_dims, rows, columns], body, contraction=(row_loop, count + 1))
 
 
 @root("Gemm", fuses="none")
