@@ -398,10 +398,14 @@ def _uses(expression: object, place: int) -> bool:
 
 
 def _is_panel_number(expression: object, place: int, shape: Sequence[int], number: int) -> bool:
-    """`variable floordiv panel`, with the panel's width as the innermost size."""
+    """`variable floordiv panel` plus what does not vary; the innermost size is a panel's width."""
+    if not isinstance(expression, AffineBinaryOpExpr):
+        return False
+    if expression.kind is AffineBinaryOpKind.Add:
+        used = [side for side in (expression.lhs, expression.rhs) if _uses(side, place)]
+        return len(used) == 1 and _is_panel_number(used[0], place, shape, number)
     return (
-        isinstance(expression, AffineBinaryOpExpr)
-        and expression.kind is AffineBinaryOpKind.FloorDiv
+        expression.kind is AffineBinaryOpKind.FloorDiv
         and expression.lhs == AffineDimExpr(place)
         and expression.rhs == AffineConstantExpr(shape[-1])
     )

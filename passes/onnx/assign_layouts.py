@@ -280,7 +280,10 @@ class _Layouts:
             transpose.erase()
 
     def product(self, op: OnnxOp) -> None:
-        """Packs a constant right-hand side in panels; another one has its columns innermost."""
+        """Packs a right-hand side in panels, if it is constant or copied for the product anyway.
+
+        Another one has its columns innermost.
+        """
         self.fold_transposed(op, 1)
         value = op.operands[1]
         dims = dims_of(value.type)
@@ -291,7 +294,7 @@ class _Layouts:
         row, column = rank - 2, rank - 1
         if op.OP_TYPE == "Gemm" and op.get("transB"):
             row, column = column, row
-        if isinstance(value.owner, Const):
+        if isinstance(value.owner, Const) or _is_transposed_for(op, value):
             order = (*range(rank - 2), column, row, column)
             self.convert(op, 1, order, self.panel(value, dims[column], _rows(op, rank)))
         else:
@@ -432,6 +435,22 @@ class _Layouts:
         assert op.parent is not None
         op.parent.insert_ops_before([absent, pad], op)
         op.operands[0] = pad.results[0]
+
+
+def _is_transposed_for(op: OnnxOp, value: SSAValue) -> bool:
+    """Whether a product's operand is a transposition, or computed of one, that nothing else uses.
+
+    Its elements are put into another order in any case: attention's keys.
+    """
+    while value.has_one_use() and isinstance(owner := value.owner, OnnxOp):
+        if owner.OP_TYPE == "Transpose":
+            rank = len(dims_of(value.type) or ())
+            perm = owner.get("perm") or tuple(range(rank - 1, -1, -1))
+            return perm[-1] != rank - 1 and value.owner.parent is op.parent
+        if owner.OP_TYPE not in ("Mul", "Div") or value.type != owner.operands[0].type:
+            return False
+        value = owner.operands[0]
+    return False
 
 
 def _rows(op: OnnxOp, rank: int) -> Dim:

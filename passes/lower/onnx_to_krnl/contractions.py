@@ -31,7 +31,7 @@ def multiply_add(k: Kernel, acc: Scalar, lhs: Scalar, rhs: Scalar) -> Scalar:
     return s.add(acc, product, REDUCTION)
 
 
-def _batch_entries(
+def batch_entries(
     k: Kernel, dims: Sequence[Dim], batch: Sequence[Affine], result: Sequence[Dim]
 ) -> list[Affine]:
     """Batch indices of an operand that broadcasts against the result's batch axes."""
@@ -58,9 +58,9 @@ def matmul(k: Kernel, op: OnnxOp) -> None:
         *batch, row, column = ivs
 
         def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            at = _batch_entries(k, lhs_dims[:-2], batch, batch_dims)
+            at = batch_entries(k, lhs_dims[:-2], batch, batch_dims)
             a = k.read(lhs, [*at, *([row] if has_rows else []), taps[0]])
-            at = _batch_entries(k, rhs_dims[:-2], batch, batch_dims)
+            at = batch_entries(k, rhs_dims[:-2], batch, batch_dims)
             b = k.read(rhs, [*at, taps[0], *([column] if has_columns else [])])
             return [multiply_add(k, carried[0], a, b)]
 
