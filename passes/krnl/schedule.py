@@ -75,7 +75,7 @@ class ScheduleKrnl(ModulePass):
         if nest.contraction is not None:
             self.contraction(nest, writer)
         elif _is_vectorizable(nest):
-            writer.vectorize(len(nest.loops) - 1, self.lanes(nest))
+            writer.vectorize(len(nest.loops) - 1, self.lanes(nest), self.vectors(nest))
         elif (row := _transposed(nest)) is not None:
             writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
         else:
@@ -94,6 +94,17 @@ class ScheduleKrnl(ModulePass):
             elif (row := _transposed(inner)) is not None:
                 writer.transpose(row, TRANSPOSED_TILE, self.lanes(inner))
             writer.insert()
+
+    def vectors(self, nest: krnl.IterateOp) -> int:
+        """Vectors of results that reductions make side by side: three quarters of the registers.
+
+        What they go through in strides is then read by whole cache lines. Functions need the
+        registers themselves.
+        """
+        carried = [len(op.inits) for op in nest.body.walk() if isinstance(op, krnl.IterateOp)]
+        if any(op.name.startswith("math.") for op in nest.body.walk()):
+            return 1
+        return max(1, 3 * self.registers // 4 // max([1, *carried]))
 
     def lanes(self, nest: krnl.IterateOp) -> int:
         """Lanes of a vector of the widest element type that the nest touches."""
@@ -224,10 +235,14 @@ class _Writer:
         self.ops += [rows, columns, krnl.PermuteOp(order)]
         self.ops.append(krnl.TensorizeOp(rows.inner, columns.inner, lanes))
 
-    def vectorize(self, axis: int, lanes: int) -> None:
-        """Runs an innermost loop as vectors."""
-        self.ops.append(krnl.VectorizeOp(self.nest.loops[axis], lanes))
-        self.tiles[axis] = self.nest.loops[axis]
+    def vectorize(self, axis: int, lanes: int, vectors: int) -> None:
+        """Runs an innermost loop as vectors, some of them side by side."""
+        extent = _static(self.nest.extents[axis])
+        if vectors > 1 and (extent is None or extent > lanes):
+            self.block(axis, vectors * lanes, extent)
+        else:
+            self.tiles[axis] = self.nest.loops[axis]
+        self.ops.append(krnl.VectorizeOp(self.tiles[axis], lanes))
 
     def loop(self, axis: int) -> _Loop:
         """The outermost loop over an axis."""
@@ -238,7 +253,8 @@ class _Writer:
         """Loops that may run in parallel, outermost first."""
         if self.first:
             return self.first
-        return [self.loop(axis) for axis in range(len(self.outer)) if axis not in self.tiles]
+        axes = range(len(self.outer))
+        return [self.loop(a) for a in axes if self.tiles.get(a) is not self.outer[a]]
 
     def insert(self) -> None:
         """Puts the operations in front of the nest."""

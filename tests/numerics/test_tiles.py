@@ -162,3 +162,16 @@ def test_padding_in_front_of_a_convolution_transposes(channels: int) -> None:
     check(
         make_model([node], {"x": (np.float32, x.shape)}, constants), {"x": x}, rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("columns", [3, 16, 97, 400, "n"])
+def test_reductions_of_columns_make_several_vectors(unit: str, columns: int | str) -> None:
+    node = helper.make_node("ReduceMax", ["x", "axes"], ["y"], keepdims=0)
+    constants = {"axes": np.array([1])}
+    network = compile_for(
+        make_model([node], {"x": (np.float32, [2, 50, columns])}, constants), unit
+    )
+    for size in [columns] if isinstance(columns, int) else [0, 1, 95, 96, 500]:
+        x = floats(2, 50, size)
+        np.testing.assert_array_equal(network.run({"x": x})["y"], x.max(axis=1))
