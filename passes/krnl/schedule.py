@@ -41,6 +41,13 @@ TRANSPOSED_TILE = 32
 ENOUGH_SHARES = 16
 """Iterations that can be shared out evenly to some threads."""
 
+ROWS_OF_A_PIECE = 336
+"""Rows of a product's left-hand side that go through all panels before the next ones do.
+
+Fewer of them stay closer to a core; for so many, reading all panels again costs little, even from
+memory: 4 bytes for 336 products.
+"""
+
 ASSUMED_EXTENT = 64
 """Iterations counted for a loop of unknown length."""
 
@@ -126,10 +133,15 @@ class ScheduleKrnl(ModulePass):
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
         )
         vectors = max(1, width // lanes)
+        rows_first = self.rows_first(nest, column)
+        rows = tile_rows(extents[row], vectors, self.registers)
+        panels = -(-(extents[column] or 0) // width)
+        if not rows_first and panels > 1:
+            extents[row] = writer.pieces(column, row, rows, panels)
         rows = tile_rows(extents[row], vectors, self.registers)
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
-        writer.tensorize(row, column, lanes, self.rows_first(nest, column))
+        writer.tensorize(row, column, lanes, rows_first)
 
     def rows_first(self, nest: krnl.IterateOp, column: int) -> bool:
         """Whether strips of rows are outermost, each going through all panels of columns.
@@ -182,6 +194,7 @@ class _Writer:
     def __init__(self, nest: krnl.IterateOp) -> None:
         self.nest = nest
         self.ops: list[Operation] = []
+        self.handles: list[SSAValue] = list(nest.loops)
         self.outer = list(nest.loops)
         self.iterations = [ASSUMED_EXTENT if (n := _static(b)) is None else n for b in nest.extents]
         self.first: list[_Loop] = []
@@ -189,7 +202,7 @@ class _Writer:
 
     def block(self, axis: int, size: int, extent: int | None) -> None:
         """Cuts a loop into tiles; a loop that is one tile stays whole."""
-        handle = self.nest.loops[axis]
+        handle = self.handles[axis]
         if extent is not None and extent <= size:
             self.tiles[axis] = handle
             return
@@ -199,15 +212,39 @@ class _Writer:
         self.iterations[axis] = -(-self.iterations[axis] // size)
         self.tiles[axis] = op.inner
 
+    def pieces(self, column: int, row: int, rows: int, panels: int) -> int | None:
+        """Cuts the rows of a product into equal pieces that are gone through one by one.
+
+        Gives the length of the row loop in one of them. Pieces and panels are all that can be
+        shared out then, so there have to be enough.
+        """
+        extents = [_static(bounds) for bounds in self.nest.extents]
+        others = [axis for axis in range(len(extents)) if axis != column and extents[axis] != 1]
+        if not others or any(extents[axis] is None for axis in others):
+            return extents[row]
+        axis, extent = others[0], extents[others[0]] or 1
+        inside = prod(extents[other] or 1 for other in others[1:])
+        size = _piece(extent, inside, rows if axis == row else 1)
+        if size == extent or extent // size * panels < ENOUGH_SHARES:
+            return extents[row]
+        op = krnl.BlockOp(self.handles[axis], size)
+        self.ops.append(op)
+        self.first.append(_Loop(op.outer, extent // size, True))
+        self.handles[axis] = self.outer[axis] = op.inner
+        self.iterations[axis] = size
+        return size if axis == row else extents[row]
+
     def tensorize(self, row: int, column: int, lanes: int, rows_first: bool) -> None:
         """Orders the loops (panels of columns in- or outside, tile innermost), makes the tile."""
-        order: list[SSAValue] = []
+        order, may_share = [loop.handle for loop in self.first], True
         axes = [a for a in range(len(self.outer)) if a != column]
         axes = [*axes, column] if rows_first else [column, *axes]
         for axis in axes:
             if self.tiles.get(axis) is not self.outer[axis]:
                 order.append(self.outer[axis])
-                self.first.append(self.loop(axis))
+                may_share = may_share and self.handles[axis] is self.nest.loops[axis]
+                if may_share:
+                    self.first.append(self.loop(axis))
         order += [self.tiles[row], self.tiles[column]]
         self.ops.append(krnl.PermuteOp(order))
         self.ops.append(krnl.TensorizeOp(self.tiles[row], self.tiles[column], lanes))
@@ -262,6 +299,22 @@ class _Writer:
             block = self.nest.parent
             assert block is not None
             block.insert_ops_before(self.ops, self.nest)
+
+
+def _piece(extent: int, inside: int, rows: int) -> int:
+    """The part of a loop of which each iteration has ``inside`` rows that makes about a piece.
+
+    It divides the loop, and is whole tiles of ``rows`` if possible; the loop itself if there is no
+    such part.
+    """
+    fitting = [
+        extent // count
+        for count in range(2, extent + 1)
+        if extent % count == 0
+        and ROWS_OF_A_PIECE <= 2 * inside * (extent // count) <= 3 * ROWS_OF_A_PIECE
+    ]
+    distance = [(size % rows != 0, abs(size * inside - ROWS_OF_A_PIECE), size) for size in fitting]
+    return min(distance)[2] if distance else extent
 
 
 def _transposed(nest: krnl.IterateOp) -> int | None:

@@ -175,3 +175,37 @@ def test_reductions_of_columns_make_several_vectors(unit: str, columns: int | st
     for size in [columns] if isinstance(columns, int) else [0, 1, 95, 96, 500]:
         x = floats(2, 50, size)
         np.testing.assert_array_equal(network.run({"x": x})["y"], x.max(axis=1))
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("shape", [(672, 96), (700, 96), (4, 400, 96), (6, 5, 40, 96)])
+def test_many_rows_go_in_pieces(unit: str, shape: tuple[int, ...]) -> None:
+    """With a transposition behind, which keeps the axes apart."""
+    weights = floats(96, 500, seed=1)
+    rank = len(shape)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Transpose", ["p"], ["y"], perm=[*reversed(range(rank - 1)), rank - 1]),
+    ]
+    model = make_model(nodes, {"x": (np.float32, shape)}, {"w": weights})
+    x = floats(*shape)
+    expected = (x @ weights).transpose(*reversed(range(rank - 1)), rank - 1)
+    y = compile_for(model, unit).run({"x": x})["y"]
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+def test_images_go_in_pieces(unit: str) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[3, 3], strides=[2, 2])
+    weights = floats(130, 30, 3, 3, seed=1)
+    x = floats(1, 30, 61, 51)
+    model = make_model([node], {"x": (np.float32, x.shape)}, {"w": weights})
+    y = compile_for(model, unit).run({"x": x})["y"]
+    places = (slice(dy, dy + 59, 2) for dy in range(3)), (slice(dx, dx + 49, 2) for dx in range(3))
+    rows, columns = map(list, places)
+    expected = sum(
+        np.einsum("nchw,oc->nohw", x[:, :, rows[dy], columns[dx]], weights[:, :, dy, dx])
+        for dy in range(3)
+        for dx in range(3)
+    )
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-3)

@@ -325,7 +325,7 @@ class Scalars:
         return self.unary(math.ExpOp, x)
 
     def exp_normal(self, x: Scalar) -> Scalar:
-        """e to the power of x for terms of a sum that has a 1: subnormal numbers may be 0."""
+        """e to the power of x as a term of a sum that has a 1: subnormal numbers may be 0."""
         return self.unary(math.ExpOp, x, APPROXIMATE)
 
     def log(self, x: Scalar) -> Scalar:
@@ -353,7 +353,7 @@ class Scalars:
     def sigmoid(self, x: Scalar) -> Scalar:
         """1 / (1 + exp(-x))."""
         one = self.like(1, x)
-        return self.div(one, self.add(one, self.exp(self.neg(x))))
+        return self.div(one, self.add(one, self.exp_normal(self.neg(x))))
 
     def reciprocal(self, x: Scalar) -> Scalar:
         """1 / x."""
