@@ -48,6 +48,9 @@ Fewer of them stay closer to a core; for so many, reading all panels again costs
 memory: 4 bytes for 336 products.
 """
 
+FORKS_WORTH = 6
+"""Times `parallel_work` from which on threads are started inside a loop, at every iteration."""
+
 ASSUMED_EXTENT = 64
 """Iterations counted for a loop of unknown length."""
 
@@ -85,19 +88,24 @@ class ScheduleKrnl(ModulePass):
             writer.vectorize(len(nest.loops) - 1, self.lanes(nest), self.vectors(nest))
         elif (row := _transposed(nest)) is not None:
             writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
-        else:
-            self.inner_nests(nest)
-        self.parallelize(nest, writer)
+        shared = self.parallelize(nest, writer)
+        if not writer.tiles:
+            self.inner_nests(nest, shared)
         writer.insert()
 
-    def inner_nests(self, nest: krnl.IterateOp) -> None:
-        """Tiles inside other loops: products of an RNN's steps, a transposition with a border."""
+    def inner_nests(self, nest: krnl.IterateOp, shared: bool) -> None:
+        """Tiles inside other loops: products of an RNN's steps, a transposition with a border.
+
+        Where the loops around it are not ``shared`` out, a large product is.
+        """
         for inner in list(nest.body.walk()):
             if not isinstance(inner, krnl.IterateOp) or inner.inits:
                 continue
             writer = _Writer(inner)
             if inner.contraction is not None:
                 self.contraction(inner, writer)
+                if not shared and _work(inner) >= FORKS_WORTH * self.parallel_work:
+                    self.parallelize(inner, writer)
             elif (row := _transposed(inner)) is not None:
                 writer.transpose(row, TRANSPOSED_TILE, self.lanes(inner))
             writer.insert()
@@ -132,6 +140,10 @@ class ScheduleKrnl(ModulePass):
         width = _panel(nest, column) or panel_width(
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
         )
+        if extents[row] == 1:
+            # Nothing is used twice: two panels at once are two streams from memory, and so many
+            # more sums that none waits for the one before it.
+            width *= 2
         vectors = max(1, width // lanes)
         rows_first = self.rows_first(nest, column)
         rows = tile_rows(extents[row], vectors, self.registers)
@@ -158,12 +170,12 @@ class ScheduleKrnl(ModulePass):
         columns = _static(nest.extents[column]) or ASSUMED_EXTENT
         return 4 * prod(taps) * columns <= self.near_bytes
 
-    def parallelize(self, nest: krnl.IterateOp, writer: _Writer) -> None:
-        """Shares out the outermost loops when there is enough work."""
+    def parallelize(self, nest: krnl.IterateOp, writer: _Writer) -> bool:
+        """Shares out the outermost loops when there is enough work; tells whether it did."""
         work = _work(nest)
         loops = writer.outer_loops()
         if work < 2 * self.parallel_work or not loops:
-            return
+            return False
         chosen: list[SSAValue] = []
         shares = certain = 1
         for loop in loops:
@@ -174,9 +186,10 @@ class ScheduleKrnl(ModulePass):
             if certain >= ENOUGH_SHARES:
                 break
         if shares < 2:
-            return
+            return False
         grain = max(1, min(shares // 2, int(self.parallel_work * shares / work)))
         writer.ops.append(krnl.ParallelOp(chosen, grain))
+        return True
 
 
 @dataclass(frozen=True)
