@@ -27,7 +27,7 @@ from math import prod
 
 from xdsl.context import Context
 from xdsl.dialects import func
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineDimExpr
 from xdsl.passes import ModulePass
@@ -61,7 +61,7 @@ class ScheduleKrnl(ModulePass):
 
     ``vector_bits`` and ``registers`` describe the target's vector unit, ``near_bytes`` is its first
     cache; ``parallel_work`` is the number of scalar operations that is worth giving to another
-    thread.
+    thread. With ``explain`` each kernel's attribute ``remarks`` says why it got its schedule.
     """
 
     name = "krnl-schedule"
@@ -70,30 +70,45 @@ class ScheduleKrnl(ModulePass):
     registers: int = 32
     near_bytes: int = 32_768
     parallel_work: int = 50_000
+    explain: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Schedules every kernel of the module in place."""
         for kernel in op.ops:
             if isinstance(kernel, func.FuncOp) and kernel.body.blocks:
+                remarks: list[str] = []
                 for nest in list(kernel.body.block.ops):
                     if isinstance(nest, krnl.IterateOp) and not nest.inits:
-                        self.schedule(nest)
+                        self.schedule(nest, remarks)
+                if self.explain:
+                    known = kernel.attributes.get("remarks", ArrayAttr([]))
+                    assert isinstance(known, ArrayAttr)
+                    kernel.attributes["remarks"] = ArrayAttr([*known, *map(StringAttr, remarks)])
 
-    def schedule(self, nest: krnl.IterateOp) -> None:
-        """Schedules one outermost nest."""
-        writer = _Writer(nest)
+    def schedule(self, nest: krnl.IterateOp, remarks: list[str]) -> None:
+        """Schedules one outermost nest; says why in ``remarks``."""
+        writer = _Writer(nest, remarks)
         if nest.contraction is not None:
             self.contraction(nest, writer)
         elif _is_vectorizable(nest):
-            writer.vectorize(len(nest.loops) - 1, self.lanes(nest), self.vectors(nest))
+            vectors = self.vectors(nest)
+            writer.vectorize(len(nest.loops) - 1, self.lanes(nest), vectors)
+            writer.remark(
+                f"{vectors} vectors of {self.lanes(nest)} neighbours at a time, each around its"
+                " own reduction"
+            )
         elif (row := _transposed(nest)) is not None:
             writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
+            writer.remark(
+                f"squares of {TRANSPOSED_TILE}: it reads along one loop, writes along another"
+            )
         shared = self.parallelize(nest, writer)
         if not writer.tiles:
-            self.inner_nests(nest, shared)
+            writer.remark("loops in order, the innermost one for LLVM's vectorizer")
+            self.inner_nests(nest, shared, remarks)
         writer.insert()
 
-    def inner_nests(self, nest: krnl.IterateOp, shared: bool) -> None:
+    def inner_nests(self, nest: krnl.IterateOp, shared: bool, remarks: list[str]) -> None:
         """Tiles inside other loops: products of an RNN's steps, a transposition with a border.
 
         Where the loops around it are not ``shared`` out, a large product is.
@@ -101,7 +116,7 @@ class ScheduleKrnl(ModulePass):
         for inner in list(nest.body.walk()):
             if not isinstance(inner, krnl.IterateOp) or inner.inits:
                 continue
-            writer = _Writer(inner)
+            writer = _Writer(inner, remarks)
             if inner.contraction is not None:
                 self.contraction(inner, writer)
                 if not shared and _work(inner) >= FORKS_WORTH * self.parallel_work:
@@ -136,6 +151,7 @@ class ScheduleKrnl(ModulePass):
         lanes = self.lanes(nest)
         extents = [_static(bounds) for bounds in nest.extents]
         if not _is_vectorizable(nest, column, any_store=extents[column] is not None):
+            writer.remark("no tile: its columns are not neighbours in memory")
             return
         width = _panel(nest, column) or panel_width(
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
@@ -154,6 +170,14 @@ class ScheduleKrnl(ModulePass):
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
         writer.tensorize(row, column, lanes, rows_first)
+        writer.remark(
+            f"a tile of {rows} rows by {vectors} vectors of {lanes}, {self.registers} registers; "
+            + (
+                f"rows outermost: the right-hand side stays in {self.near_bytes} bytes"
+                if rows_first
+                else "panels of columns outermost: one at a time stays in the cache"
+            )
+        )
 
     def rows_first(self, nest: krnl.IterateOp, column: int) -> bool:
         """Whether strips of rows are outermost, each going through all panels of columns.
@@ -175,6 +199,7 @@ class ScheduleKrnl(ModulePass):
         work = _work(nest)
         loops = writer.outer_loops()
         if work < 2 * self.parallel_work or not loops:
+            writer.remark(f"one thread: {work} operations, {len(loops)} loops to share out")
             return False
         chosen: list[SSAValue] = []
         shares = certain = 1
@@ -186,9 +211,11 @@ class ScheduleKrnl(ModulePass):
             if certain >= ENOUGH_SHARES:
                 break
         if shares < 2:
+            writer.remark("one thread: a single iteration to share out")
             return False
         grain = max(1, min(shares // 2, int(self.parallel_work * shares / work)))
         writer.ops.append(krnl.ParallelOp(chosen, grain))
+        writer.remark(f"{shares} iterations for threads, {grain} at least: {work} operations")
         return True
 
 
@@ -204,14 +231,20 @@ class _Loop:
 class _Writer:
     """Collects the schedule operations of one nest, and the order of its loops."""
 
-    def __init__(self, nest: krnl.IterateOp) -> None:
+    def __init__(self, nest: krnl.IterateOp, remarks: list[str]) -> None:
         self.nest = nest
+        self.remarks = remarks
         self.ops: list[Operation] = []
         self.handles: list[SSAValue] = list(nest.loops)
         self.outer = list(nest.loops)
         self.iterations = [ASSUMED_EXTENT if (n := _static(b)) is None else n for b in nest.extents]
         self.first: list[_Loop] = []
         self.tiles: dict[int, SSAValue] = {}
+
+    def remark(self, text: str) -> None:
+        """Says why something was chosen."""
+        sizes = ("?" if (n := _static(bounds)) is None else str(n) for bounds in self.nest.extents)
+        self.remarks.append(f"loops of {' x '.join(sizes)}: {text}")
 
     def block(self, axis: int, size: int, extent: int | None) -> None:
         """Cuts a loop into tiles; a loop that is one tile stays whole."""

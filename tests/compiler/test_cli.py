@@ -305,6 +305,13 @@ def test_opt_without_passes_only_prints(model: Path, capsys: Output) -> None:
     assert '"onnx.MatMul.v13"' in capsys.readouterr().out
 
 
+def test_kernels_are_explained(capsys: Output) -> None:
+    assert call(DIGITS, "--explain") == 0
+    text = capsys.readouterr().out
+    for word in ("conv3x3", "a tile of", "one thread:", "registers"):
+        assert word in text, word
+
+
 def test_inspect_lists_what_there_is(capsys: Output) -> None:
     assert call("inspect", DIGITS) == 0
     text = capsys.readouterr().out

@@ -56,4 +56,6 @@ def emit_kernel(dispatch: func.FuncOp, cache_bytes: int) -> func.FuncOp:
     reusable = reusable_inputs(dispatch)
     if reusable:
         made.attributes["krnl.inplace"] = integers(tuple(reusable))
+    if remarks := dispatch.attributes.get("remarks"):
+        made.attributes["remarks"] = remarks
     return made
