@@ -30,6 +30,7 @@ PASSES = {
     "lower-affine": "passes.lower.krnl_to_affine:KrnlToAffine",
     "lower-krnl": "passes.lower.onnx_to_krnl:OnnxToKrnl",
     "lower-llvm": "passes.lower.affine_to_llvm:AffineToLLVM",
+    "onnx-pack-integers": "passes.onnx.pack_integers:PackIntegers",
     "onnx-assign-layouts": "passes.onnx.assign_layouts:AssignLayouts",
     "onnx-check-indices": "passes.onnx.check_indices:CheckIndices",
     "onnx-bind-parameters": "passes.onnx.bind_parameters:BindParameters",

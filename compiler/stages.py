@@ -42,7 +42,8 @@ STAGES = (
         lambda target: (
             "onnx-legalize",
             "onnx-multiply-integers",
-            "onnx-decompose-integers",
+            "onnx-decompose-integers"
+            f"{{unsigned-data={str(target.dot_products == 'vpdpbusd').lower()}}}",
             "onnx-check-indices",
             "onnx-bind-parameters",
             "onnx-result-sizes",
@@ -50,6 +51,7 @@ STAGES = (
             "onnx-decompose-rnn",
             "onnx-normalize-scan",
             "onnx-check-operators",
+            f"onnx-pack-integers{{group={target.dot_group}}}",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}"
             f" registers={target.vector_registers}}}",
             "onnx-form-dispatches",
@@ -61,7 +63,11 @@ STAGES = (
         entry="lower-krnl",
     ),
     Stage("affine", lambda target: ("lower-affine", "expand-math"), entry="lower-affine"),
-    Stage("llvm", lambda target: ("lower-llvm",), entry="lower-llvm"),
+    Stage(
+        "llvm",
+        lambda target: (f"lower-llvm{{dot-products={target.dot_products}}}",),
+        entry="lower-llvm",
+    ),
 )
 """Each stage's text can be the compiler's input."""
 

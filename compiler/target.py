@@ -52,6 +52,13 @@ _CPUS: dict[str, dict[tuple[int, int], str]] = {
 }
 """CPUs by architecture and (bits, number) of their vector registers."""
 
+_VNNI = (
+    "cascadelake cooperlake icelake-client icelake-server tigerlake rocketlake sapphirerapids"
+    " emeraldrapids graniterapids znver4 znver5 alderlake raptorlake meteorlake arrowlake"
+    " sierraforest"
+)
+"""x86-64 CPUs that multiply groups of four bytes (AVX-512 VNNI or AVX-VNNI)."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -77,6 +84,22 @@ class Target:
     def architecture(self) -> str:
         """The triple's first component."""
         return self.triple.partition("-")[0]
+
+    @property
+    def dot_products(self) -> str:
+        """The instruction for dot products of short integers: none, pmaddwd, or vpdpbusd."""
+        if self.architecture != "x86_64":
+            return "none"
+        vnni = ("avx512vnni", "avx512vl") if self.vector_bits == 512 else ("avxvnni",)
+        if self.cpu in _VNNI.split() or all(map(self.has, vnni)):
+            return "vpdpbusd"
+        has_words = self.vector_bits < 512 or not self.features or self.has("avx512bw")
+        return "pmaddwd" if has_words else "none"
+
+    @property
+    def dot_group(self) -> int:
+        """How many products that instruction sums in each lane."""
+        return {"none": 1, "pmaddwd": 2, "vpdpbusd": 4}[self.dot_products]
 
     @property
     def is_host(self) -> bool:

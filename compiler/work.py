@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
+from xdsl.dialects.builtin import ArrayAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
@@ -125,11 +126,11 @@ def _flops(op: OnnxOp) -> int:
         return 2 * _product(shapes[0][:2]) * _product(shapes[1])
     match kind:
         case "MatMul" | "MatMulInteger" | "QLinearMatMul":
-            return 2 * made * _size(shapes[0], -1)
+            return 2 * made * _size(shapes[0], -1) * _packed(op)
         case "Gemm":
             return 2 * made * _size(shapes[0], 0 if op.get("transA") else 1)
         case "Conv" | "ConvInteger":
-            return 2 * made * _product(shapes[1][1:])
+            return 2 * made * _product(shapes[1][1:]) * _packed(op)
         case "ConvTranspose":
             return 2 * _product(shapes[0]) * _product(shapes[1][1:])
         case "MaxPool" | "AveragePool" | "LpPool":
@@ -137,6 +138,14 @@ def _flops(op: OnnxOp) -> int:
     if kind in PER_INPUT or kind.startswith("Reduce"):
         return PER_INPUT.get(kind, 1) * _product(shapes[0])
     return made
+
+
+def _packed(op: OnnxOp) -> int:
+    """How many numbers an element of an integer product's operands holds."""
+    packed = op.attributes.get("onnx.packed")
+    if not isinstance(packed, ArrayAttr):
+        return 1
+    return dtype_of(op.operands[1].type).itemsize // dtype_of(packed.data[1]).itemsize
 
 
 def _kind(op: Operation) -> str:

@@ -1,7 +1,7 @@
 """The `vector` dialect: xDSL's operations plus those that kernels need and it lacks.
 
 Import every operation from here. Added, in upstream's syntax: `step`, `gather`, `scatter`,
-`transpose`, `shape_cast`, `interleave`, `deinterleave`, `from_elements`.
+`transpose`, `shape_cast`, `interleave`, `deinterleave`, `from_elements`, `contract`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from math import prod
 from typing import ClassVar, cast
 
 from xdsl.dialects.builtin import (
+    AffineMapAttr,
+    ArrayAttr,
     DenseArrayBase,
     IndexType,
     IntegerType,
     MemRefType,
+    StringAttr,
     VectorType,
     i64,
 )
+from xdsl.dialects.utils import EnumAttribute
 from xdsl.dialects.vector import (
     BitcastOp,
     BroadcastOp,
@@ -37,9 +41,11 @@ from xdsl.dialects.vector import (
     TransferWriteOp,
 )
 from xdsl.ir import Attribute, Dialect
+from xdsl.ir.affine import AffineExpr, AffineMap
 from xdsl.irdl import (
     IRDLOperation,
     VarConstraint,
+    irdl_attr_definition,
     irdl_op_definition,
     operand_def,
     prop_def,
@@ -47,10 +53,11 @@ from xdsl.irdl import (
     traits_def,
     var_operand_def,
 )
-from xdsl.parser import Parser
+from xdsl.parser import AttrParser, Parser
 from xdsl.printer import Printer
 from xdsl.traits import MemoryReadEffect, MemoryWriteEffect, Pure
 from xdsl.utils.exceptions import VerifyException
+from xdsl.utils.str_enum import StrEnum
 
 _MASK = VectorType.constr(IntegerType(1))
 
@@ -261,11 +268,111 @@ class FromElementsOp(IRDLOperation):
         )
 
 
+class IteratorType(StrEnum):
+    """What a dimension of a contraction is."""
+
+    PARALLEL = "parallel"
+    REDUCTION = "reduction"
+
+
+@irdl_attr_definition
+class IteratorTypeAttr(EnumAttribute[IteratorType]):
+    """`#vector.iterator_type<parallel>`."""
+
+    name = "vector.iterator_type"
+
+    def print_parameter(self, printer: Printer) -> None:
+        """The counterpart of ``parse_parameter``."""
+        with printer.in_angle_brackets():
+            printer.print_string(self.data)
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> IteratorType:
+        """`<parallel>` or `<reduction>`."""
+        with parser.in_angle_brackets():
+            return IteratorType(parser.parse_identifier())
+
+
+_LANE, _NUMBER = AffineExpr.dimension(0), AffineExpr.dimension(1)
+_OPERAND_MAP = AffineMapAttr(AffineMap(2, 0, (_LANE, _NUMBER)))
+
+DOT_PRODUCT: dict[str, Attribute] = {
+    "indexing_maps": ArrayAttr(
+        [_OPERAND_MAP, _OPERAND_MAP, AffineMapAttr(AffineMap(2, 0, (_LANE,)))]
+    ),
+    "iterator_types": ArrayAttr(
+        [IteratorTypeAttr(IteratorType.PARALLEL), IteratorTypeAttr(IteratorType.REDUCTION)]
+    ),
+    "kind": CombiningKindAttr(CombiningKindFlag.ADD),
+}
+"""The properties of the only contraction that there is here."""
+
+
+@irdl_op_definition
+class ContractionOp(IRDLOperation):
+    """acc[i] + sum over j of lhs[i, j] * rhs[i, j], extended to the accumulator's type as signed.
+
+    Upstream's operation has any number of dimensions; this one is a dot product in each lane.
+    """
+
+    name = "vector.contract"
+
+    T: ClassVar = VarConstraint("T", VectorType.constr())
+    A: ClassVar = VarConstraint("A", VectorType.constr())
+
+    lhs = operand_def(T)
+    rhs = operand_def(T)
+    acc = operand_def(A)
+    result = result_def(A)
+    indexing_maps = prop_def(ArrayAttr)
+    iterator_types = prop_def(ArrayAttr)
+    kind = prop_def(CombiningKindAttr)
+
+    traits = traits_def(Pure())
+
+    def verify_(self) -> None:
+        shape, lanes = (_vector(value.type).get_shape() for value in (self.lhs, self.acc))
+        if len(shape) != 2 or lanes != shape[:1]:
+            raise VerifyException("expected operands of lanes by numbers, and a sum for each lane")
+        if self.properties != DOT_PRODUCT:
+            raise VerifyException("expected the sum over the second dimension of products")
+
+    def print(self, printer: Printer) -> None:
+        types = [cast(IteratorTypeAttr, kind) for kind in self.iterator_types]
+        kinds = ArrayAttr([StringAttr(kind.data) for kind in types])
+        printer.print_string(" ")
+        printer.print_attr_dict({**self.properties, "iterator_types": kinds})
+        printer.print_string(" ")
+        printer.print_list(self.operands, printer.print_ssa_value)
+        printer.print_string(" : ")
+        printer.print_list((self.lhs.type, self.rhs.type), printer.print_attribute)
+        printer.print_string(" into ")
+        printer.print_attribute(self.acc.type)
+
+    @classmethod
+    def parse(cls, parser: Parser) -> ContractionOp:
+        properties = parser.parse_optional_attr_dict()
+        kinds = properties.get("iterator_types")
+        if isinstance(kinds, ArrayAttr):
+            types = [IteratorTypeAttr(IteratorType(cast(StringAttr, kind).data)) for kind in kinds]
+            properties["iterator_types"] = ArrayAttr(types)
+        operands = parser.parse_comma_separated_list(
+            parser.Delimiter.NONE, parser.parse_unresolved_operand
+        )
+        parser.parse_punctuation(":")
+        types = parser.parse_comma_separated_list(parser.Delimiter.NONE, parser.parse_type)
+        parser.parse_keyword("into")
+        types.append(parser.parse_type())
+        values = parser.resolve_operands(operands, types, parser.pos)
+        return cls.create(operands=values, result_types=[types[-1]], properties=properties)
+
+
 Vector = Dialect(
     "vector",
     [
         BitcastOp,
         BroadcastOp,
+        ContractionOp,
         CreateMaskOp,
         DeinterleaveOp,
         ExtractOp,
@@ -288,14 +395,16 @@ Vector = Dialect(
         TransferWriteOp,
         TransposeOp,
     ],
-    [CombiningKindAttr],
+    [CombiningKindAttr, IteratorTypeAttr],
 )
 
 __all__ = [
+    "DOT_PRODUCT",
     "BitcastOp",
     "BroadcastOp",
     "CombiningKindAttr",
     "CombiningKindFlag",
+    "ContractionOp",
     "CreateMaskOp",
     "DeinterleaveOp",
     "ExtractOp",
@@ -304,6 +413,7 @@ __all__ = [
     "GatherOp",
     "InsertOp",
     "InterleaveOp",
+    "IteratorTypeAttr",
     "LoadOp",
     "MaskedLoadOp",
     "MaskedStoreOp",

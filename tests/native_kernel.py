@@ -38,13 +38,13 @@ def like(array: np.ndarray) -> np.ndarray:
     return copy
 
 
-def lower(text: str) -> tuple[ModuleOp, dict[str, Signature]]:
-    """The llvm stage of a text, and the signatures of its kernels."""
+def lower(text: str, dot_products: str = "none") -> tuple[ModuleOp, dict[str, Signature]]:
+    """The llvm stage of a text, and the signatures of its kernels; an option of the lowering."""
     ctx = new_context()
     module = parse_module(text, ctx)
     functions = [op for op in module.ops if isinstance(op, func.FuncOp)]
     signatures = {op.sym_name.data: signature_of(op) for op in functions}
-    AffineToLLVM().apply(ctx, module)
+    AffineToLLVM(dot_products).apply(ctx, module)
     module.verify()
     return module, signatures
 
@@ -60,9 +60,9 @@ def llvm_ir(text: str, target: Target | None = None) -> str:
 class Kernels:
     """The kernels of a text, ready to be called with numpy arrays and integers."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, dot_products: str = "none") -> None:
         target = Target.host()
-        module, self.signatures = lower(text)
+        module, self.signatures = lower(text, dot_products)
         texts = kernel_modules(module, attributes=target.function_attributes)
         self.engine = engine(compile_modules(texts, target, NO_CACHE).values())
 

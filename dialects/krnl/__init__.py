@@ -18,6 +18,7 @@ the body, and the result stays the same.
                  `{` statement* [`krnl.yield` %v... `:` types] `}`
     scalar   ::= %v `=` `krnl.load` %m[index,*] | `krnl.store` %v, %m[index,*]
                | %i `=` `krnl.index` [index] | arith | math | scf.if
+               | %s `=` `krnl.dot` %acc, %lhs `of` type, %rhs `of` type      packed numbers
     bound    ::= integer | %index
     index    ::= affine expression over loop variables and other index values
 
@@ -31,6 +32,7 @@ from __future__ import annotations
 from xdsl.ir import Dialect
 
 from dialects.krnl.access import IndexOp, LoadOp, StoreOp
+from dialects.krnl.dot import DotOp
 from dialects.krnl.nest import DYNAMIC, IterateOp, YieldOp
 from dialects.krnl.schedule import (
     SCHEDULE_OPS,
@@ -52,6 +54,7 @@ __all__ = [
     "SCHEDULE_OPS",
     "BlockOp",
     "DefineLoopsOp",
+    "DotOp",
     "IndexOp",
     "IterateOp",
     "Krnl",
@@ -79,6 +82,7 @@ Krnl = Dialect(
         LoadOp,
         StoreOp,
         IndexOp,
+        DotOp,
     ],
     [LoopType],
 )

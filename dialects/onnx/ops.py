@@ -15,6 +15,7 @@
     onnx.Dispatch            a call of a dispatch, see passes/onnx/form_dispatches.py
     onnx.Content             a tensor whose elements are symbolic sizes
     onnx.Recurrence          the steps of an RNN, GRU or LSTM
+    onnx.Pack                neighbouring integers as one
     onnx.Yield               end of a subgraph
 
 Every formal input that is not variadic has an operand (`onnx.NoValue`'s result when absent),
@@ -322,6 +323,24 @@ Recurrence.OP_TYPE = "Recurrence"
 
 
 @irdl_op_definition
+class Pack(OnnxOp):
+    """Neighbours along ``axis`` as one integer, the first in its lowest bits; a view of memory.
+
+    The attribute `onnx.packed` of a product says what the elements of its operands hold.
+    ``result`` has the widths of `group` numbers, and as many times fewer of them along ``axis``.
+    """
+
+    name = "onnx.Pack"
+    axis = prop_def(IntegerAttr)
+    source = operand_def()
+    result = result_def()
+    traits = traits_def(Pure())
+
+
+Pack.OP_TYPE = "Pack"
+
+
+@irdl_op_definition
 class Yield(IRDLOperation):
     """Ends a subgraph and gives its outputs."""
 
@@ -512,7 +531,7 @@ def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
     checks = [IndexRange, CheckRange, CheckCondition]
-    hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, Recurrence]
+    hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, Recurrence, Pack]
     return [*hand_written, Yield, Custom, Call, *made]
 
 

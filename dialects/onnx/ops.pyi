@@ -98,6 +98,11 @@ class Recurrence(OnnxOp):
     y_h: OpResult
     y_c: OpResult
 
+class Pack(OnnxOp):
+    axis: IntegerAttr
+    source: SSAValue
+    result: OpResult
+
 class Yield(IRDLOperation):
     values: VarOperand
 

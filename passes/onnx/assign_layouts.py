@@ -112,6 +112,7 @@ FOLLOWS = frozenset(
         "GreaterOrEqual",
         "QuantizeLinear",
         "DequantizeLinear",
+        "DynamicQuantizeLinear",
         "CenterCropPad",
         "ReduceMean",
         "ReduceMax",
@@ -189,6 +190,8 @@ class _Layouts:
         elif name == "Recurrence":
             self.row_major_operands(op, skip=(1, 2))
             self.recurrence(op)
+        elif name == "Pack":
+            self.pack(op)
         elif name in FOLLOWS:
             self.follow(op)
         elif name not in ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"):
@@ -300,6 +303,14 @@ class _Layouts:
         else:
             # Packing would cost a pass over the data: rows of neighbouring columns are enough.
             self.convert(op, 1, (*range(rank - 2), row, column))
+
+    def pack(self, op: OnnxOp) -> None:
+        """The packed axis innermost, so that what is packed are neighbours in memory."""
+        dims, axis, result = dims_of(op.operands[0].type), op.get("axis"), op.results[0]
+        assert dims is not None
+        order = (*(other for other in range(len(dims)) if other != axis), axis)
+        self.convert(op, 0, order)
+        _set_type(result, tensor_type(element_type_of(result.type), dims_of(result.type), order))
 
     def recurrence(self, op: OnnxOp) -> None:
         """Packs recurrent weights [directions, gate units, hidden] in panels of gate units."""

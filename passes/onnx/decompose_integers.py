@@ -12,6 +12,9 @@ data's comes down to a term for each column, which is a constant too unless the 
                                                  %y = Sub(%p, Mul(Cast(%az), %columns))
 
 Zero points of other operands are subtracted before the product, which leaves i16.
+
+With ``unsigned-data`` signed data of constant weights become unsigned, for instructions that
+multiply ui8 by i8: 128 is added to them, by flipping their highest bits, and to their zero point.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, i8
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
@@ -30,8 +33,8 @@ from xdsl.passes import ModulePass
 from dialects.onnx import ops
 from dialects.onnx.constants import pool_of
 from dialects.onnx.dims import Dim
-from dialects.onnx.ops import Content, OnnxOp
-from dialects.onnx.types import element_type, element_type_of, tensor_type
+from dialects.onnx.ops import Const, Content, OnnxOp
+from dialects.onnx.types import dims_of, element_type, element_type_of, tensor_type
 from passes.onnx.editing import erase_dead, replace_value, take_padding
 from passes.onnx.simplify import opset_of
 from passes.onnx.simplify.quantized import aligned
@@ -40,34 +43,57 @@ from passes.onnx.simplify.rewriter import Rewriter, present
 
 @dataclass(frozen=True)
 class DecomposeIntegers(ModulePass):
-    """Makes zero points part of operands, or terms behind the products."""
+    """Makes zero points part of operands, or terms behind the products.
+
+    ``unsigned_data`` says that the target multiplies ui8 by i8.
+    """
 
     name = "onnx-decompose-integers"
+
+    unsigned_data: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrites the module in place; operands of unknown rank stay."""
         rewriter = Rewriter(pool_of(ctx), opset_of(op))
-        found = [node for node in op.walk() if isinstance(node, OnnxOp) and _has_zeros(node)]
+        found = [
+            node
+            for node in op.walk()
+            if isinstance(node, OnnxOp)
+            and (_has_zeros(node) or (self.unsigned_data and _has_signed_data(node)))
+        ]
         for node in found:
             if rewriter.dims(node.operands[0]) and rewriter.dims(node.operands[1]):
                 rewriter.at, rewriter.made = node, []
-                _Decomposition(rewriter, node).run()
+                _Decomposition(rewriter, node, self.unsigned_data).run()
         for function in op.body.block.ops if found else ():
             if isinstance(function, FuncOp) and not function.is_declaration:
                 erase_dead(function.body.block)
 
 
+def _is_product(op: OnnxOp) -> bool:
+    return not op.DOMAIN and op.OP_TYPE in ("ConvInteger", "MatMulInteger")
+
+
 def _has_zeros(op: OnnxOp) -> bool:
-    is_product = not op.DOMAIN and op.OP_TYPE in ("ConvInteger", "MatMulInteger")
-    return is_product and any(present(op, number) is not None for number in (2, 3))
+    return _is_product(op) and any(present(op, number) is not None for number in (2, 3))
+
+
+def _has_signed_data(op: OnnxOp) -> bool:
+    """Whether a product of signed data and weights can be one of unsigned data."""
+    if not _is_product(op) or (op.OP_TYPE == "ConvInteger" and op.get("group") != 1):
+        return False
+    kinds = [value.type for value in op.operands[:2]]
+    is_matrix = len(dims_of(kinds[1]) or ()) > 1 and isinstance(op.operands[1].owner, Const)
+    return is_matrix and all(element_type_of(kind) == i8 for kind in kinds)
 
 
 class _Decomposition:
     """The rewriting of one operation."""
 
-    def __init__(self, r: Rewriter, op: OnnxOp) -> None:
+    def __init__(self, r: Rewriter, op: OnnxOp, unsigned_data: bool) -> None:
         self.r = r
         self.op = op
+        self.unsigned_data = unsigned_data
         self.is_conv = op.OP_TYPE == "ConvInteger"
 
     def run(self) -> None:
@@ -76,6 +102,8 @@ class _Decomposition:
         data = self.op.operands[0]
         weight = self.centered(self.op.operands[1], weight_zero)
         weights = self.r.constant(weight)
+        if self.unsigned_data and weights is not None and _has_signed_data(self.op):
+            data, data_zero = self.unsigned(data, data_zero)
         if data_zero is None or weights is None or weights.ndim == 1:
             made = self.without_zeros([self.centered(data, data_zero), weight])
         else:
@@ -134,6 +162,24 @@ class _Decomposition:
             return flat.sum(1, dtype=np.int32).reshape(-1, *spatial)
         has_rows = len(self.r.dims(self.op.operands[0]) or ()) > 1
         return weights.sum(-2, dtype=np.int32, keepdims=has_rows)
+
+    def unsigned(self, data: SSAValue, zero: SSAValue | None) -> tuple[SSAValue, SSAValue]:
+        """Signed data and their zero point, both plus 128."""
+        array = None if zero is None else self.r.constant(zero)
+        if zero is None:
+            made = self.r.const(np.array(128, np.uint8), "zero_point")
+        elif array is not None:
+            made = self.r.const((array.astype(np.int16) + 128).astype(np.uint8), "zero_point")
+        else:
+            made = self.flipped(zero)
+        return self.flipped(data), made
+
+    def flipped(self, value: SSAValue) -> SSAValue:
+        """i8 numbers plus 128 as ui8: the same bits but the highest."""
+        bits = self.r.make("Cast", value, to=TensorProto.UINT8)
+        flip = self.r.const(np.array(128, np.uint8), "flip")
+        cls = ops.class_of_schema_version("", "BitwiseXor", 18)
+        return self.r.build(cls, [bits, flip], {})
 
     # Building -------------------------------------------------------------------------------
 

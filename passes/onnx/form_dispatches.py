@@ -140,6 +140,7 @@ class Grouping:
         self.block = block
         self.group_of: dict[Operation, Group] = {}
         self.groups: dict[Group, None] = {}
+        self.waiting: set[Operation] = set()
         self.obstacles: dict[tuple[Operation, Operation], str] = {}
         self.position = {op: number for number, op in enumerate(block.ops)}
         self.definers = {
@@ -150,6 +151,7 @@ class Grouping:
         """Puts every computing operation into a group."""
         for op in self.block.ops:
             key = key_of(op)
+            self._place_waiting(op)
             if (
                 not isinstance(op, OnnxOp)
                 or key is None
@@ -161,7 +163,10 @@ class Grouping:
             elif key in ROOTS:
                 self._add_root(op, key)
             elif key in POINTWISE or key in MAPS:
-                self._add_elementwise(op, key)
+                if self._is_for_user(op):
+                    self.waiting.add(op)
+                else:
+                    self._add_elementwise(op, key)
             else:
                 self._outside(op)
 
@@ -323,6 +328,40 @@ class Grouping:
             return "" if known else f"{op.OP_TYPE} is computed from where its results lie"
         broadcast = key in POINTWISE and dims_of(value.type) != dims_of(op.results[0].type)
         return "it is broadcast, and costly to compute again" if costly and broadcast else ""
+
+    # Dequantized bytes ------------------------------------------------------------------------
+
+    def _is_for_user(self, op: OnnxOp) -> bool:
+        """Whether bytes are dequantized for a single operation, which can do so as it reads."""
+        users = [use.operation for use in op.results[0].uses]
+        if op.OP_TYPE != "DequantizeLinear" or len(users) != 1 or users[0].parent is not self.block:
+            return False
+        key = key_of(users[0])
+        return key in POINTWISE or (key in ROOTS and ROOTS[key].fuses == "all")
+
+    def _place_waiting(self, user: Operation) -> None:
+        """Puts DequantizeLinears into groups once their user is met.
+
+        One may stand behind the root that computes its bytes, so that a pointwise user can do so
+        too. Others stand in front of the user, and bytes are what is stored.
+        """
+        owners = dict.fromkeys(operand.owner for operand in user.operands)
+        found = [op for op in owners if isinstance(op, OnnxOp) and op in self.waiting]
+        if not found:
+            return
+        latest = max(found, key=self._number_of_source) if key_of(user) in POINTWISE else None
+        for op in found:
+            self.waiting.remove(op)
+            if op is latest:
+                self._add_elementwise(op, _key(op))
+            else:
+                self._absorb_operands(op, self._new_group([op], op))
+
+    def _number_of_source(self, op: OnnxOp) -> int:
+        """Where the model has the group that computes an operation's first operand."""
+        owner = op.operands[0].owner
+        group = self.group_of.get(owner) if isinstance(owner, Operation) else None
+        return -1 if group is None else group.number
 
     # Pointwise operations and maps ------------------------------------------------------------
 

@@ -17,12 +17,13 @@ from math import prod
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.onnx.constants import pool_of
-from dialects.onnx.ops import OnnxOp
+from dialects.onnx.ops import OnnxOp, class_of_schema_version
+from dialects.onnx.types import dtype_of
 from passes.onnx.editing import erase_dead
 from passes.onnx.simplify import Walk, opset_of
 from passes.onnx.simplify.duplicates import Seen
@@ -34,6 +35,7 @@ from passes.onnx.simplify.quantized import (
     is_not_zero,
     is_single,
     product,
+    quantize_of_dequantized,
     quantized,
     quotient,
     rescaled,
@@ -61,6 +63,26 @@ class MultiplyIntegers(ModulePass):
             if isinstance(function, FuncOp) and not function.is_declaration:
                 Walk(pool, opset_of(op), PRODUCTS).block(function.body.block, Seen(pool))
                 erase_dead(function.body.block)
+                _dequantize_where_used(function.body.block)
+
+
+def _dequantize_where_used(block: Block) -> None:
+    """Gives every user of dequantized bytes a DequantizeLinear of its own.
+
+    It fuses with the user then, and bytes are what is stored.
+    """
+    for op in list(block.ops):
+        is_bytes = _is_dequantizer(op) and str(dtype_of(op.operands[0].type)) in BYTES
+        for use in list(op.results[0].uses)[1:] if is_bytes else ():
+            user = use.operation
+            if user.parent is block and not isinstance(user, ReturnOp):
+                copy = op.clone()
+                block.insert_op_before(copy, user)
+                user.operands[use.index] = copy.results[0]
+
+
+def _is_dequantizer(op: Operation) -> bool:
+    return isinstance(op, OnnxOp) and not op.DOMAIN and op.OP_TYPE == "DequantizeLinear"
 
 
 @dataclass(frozen=True)
@@ -158,6 +180,27 @@ def gemm_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
     if beta != 1:
         addend = r.make("Mul", addend, r.number(beta, addend))
     return r.make("Add", rescaled(r, total, scale), addend)
+
+
+@rewrite("MaxPool", table=PRODUCTS)
+def max_pool_of_quantized(r: Rewriter, op: OnnxOp) -> Replacement:
+    """MaxPool(DequantizeLinear(x)) -> DequantizeLinear(MaxPool(x)), for a scale above 0"""
+    x = dequantized_bytes(r, op.operands[0])
+    if (
+        x is None
+        or not (r.scalar(x.scale) or 0) > 0
+        or any(op.results[1].uses if len(op.results) > 1 else ())
+    ):
+        return None
+    held = {**op.attributes, **op.properties}
+    pool = r.build(class_of_schema_version("", "MaxPool", 12), [x.data], {}, held)
+    return r.make("DequantizeLinear", pool, x.scale, x.zero)
+
+
+@rewrite("QuantizeLinear", table=PRODUCTS)
+def quantize_of_pool(r: Rewriter, op: OnnxOp) -> Replacement:
+    """QuantizeLinear(DequantizeLinear(x, s, z), s, z) -> x, once there is a pool between them"""
+    return quantize_of_dequantized(r, op)
 
 
 @rewrite("QuantizeLinear", table=PRODUCTS)

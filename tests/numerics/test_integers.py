@@ -318,3 +318,12 @@ class TestContrib:
         floats = {"x": RANDOM.standard_normal((3, 4, 5)).astype(np.float32)}
         check_contrib("QuantizeLinear", floats | held, "x", **axis)
         check_contrib("DequantizeLinear", {"x": data(kind, 3, 4, 5)} | held, "x", **axis)
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3, 700), (2, 3, 9, 8)], ids=str)
+def test_dynamic_quantize_linear(shape: tuple[int, ...]) -> None:
+    """Two passes over the data, whatever their shape; 0 is in range even where no element is."""
+    for low, high in ((-1.0, 2.0), (0.5, 3.0), (-3.0, -0.5)):
+        x = RANDOM.uniform(low, high, shape).astype(np.float32)
+        model = one_node("DynamicQuantizeLinear", {"x": x}, opset=11, outputs=["y", "s", "z"])
+        check(model, {"x": x})

@@ -12,6 +12,8 @@ import pytest
 from numerics.harness import check, make_model, run_model
 from onnx import helper
 
+import compiler
+
 RANDOM = np.random.default_rng(11)
 U8, I8 = np.uint8, np.int8
 
@@ -170,3 +172,49 @@ def test_dynamic_quantization(kind: Any) -> None:
     ]
     model = make_model(nodes, {"x": (np.float32, ["n", 5, 24])}, held, opset=13)
     check(model, {"x": RANDOM.standard_normal((3, 5, 24)).astype(np.float32)})
+
+
+def residual_block() -> tuple[onnx.ModelProto, np.ndarray]:
+    """MaxPool, two convolutions, a sum of their results, all quantized in between."""
+    held = {"xs": np.array(0.03, np.float32), "xz": data(U8), "w": data(I8, 8, 8, 1, 1)}
+    held |= {"ws": np.array(0.003, np.float32), "wz": np.array(0, I8), "v": held["w"][::-1].copy()}
+    held |= {"ys": np.array(0.05, np.float32), "yz": np.array(100, U8)}
+
+    def quantized(source: str, to: str, name: str = "y") -> list[onnx.NodeProto]:
+        scales = [name + "s", name + "z"]
+        return [
+            helper.make_node("QuantizeLinear", [source, *scales], [f"q{to}"]),
+            helper.make_node("DequantizeLinear", [f"q{to}", *scales], [to]),
+        ]
+
+    nodes = [
+        *quantized("x", "d", "x"),
+        helper.make_node("MaxPool", ["d"], ["m"], kernel_shape=[3, 3], pads=[1] * 4),
+        *quantized("m", "p", "x"),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["dw"]),
+        helper.make_node("Conv", ["p", "dw"], ["c"]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        *quantized("r", "e"),
+        helper.make_node("DequantizeLinear", ["v", "ws", "wz"], ["dv"]),
+        helper.make_node("Conv", ["e", "dv"], ["f"]),
+        *quantized("f", "g"),
+        helper.make_node("Add", ["g", "e"], ["s"]),
+        helper.make_node("QuantizeLinear", ["s", "ys", "yz"], ["y"]),
+    ]
+    x = RANDOM.standard_normal((2, 8, 9, 7)).astype(np.float32)
+    return make_model(nodes, {"x": (np.float32, x.shape)}, held, opset=13), x
+
+
+def test_residual_block() -> None:
+    compare(*residual_block())
+
+
+def test_bytes_are_what_is_stored() -> None:
+    """Between the kernels of quantized operators there is no float."""
+    model, _ = residual_block()
+    buffers = [
+        line.rpartition("->")[2].strip()
+        for line in compiler.lower(model, to="krnl").as_text(elide=64).splitlines()
+        if '"hal.alloc"' in line
+    ]
+    assert buffers and not [kind for kind in buffers if "f32" in kind]

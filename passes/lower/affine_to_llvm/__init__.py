@@ -10,7 +10,7 @@ One walk builds new functions; what an operation becomes stands in the rule regi
 (`@rule` for operations inside functions, `@module_rule` for the module's).
 """
 
-from passes.lower.affine_to_llvm import arith, control, memory, parallel, vectors
+from passes.lower.affine_to_llvm import arith, control, dots, memory, parallel, vectors
 from passes.lower.affine_to_llvm.function import FunctionLowering, MemRef, rule
 from passes.lower.affine_to_llvm.lowering import AffineToLLVM
 from passes.lower.affine_to_llvm.module import (
@@ -30,6 +30,7 @@ __all__ = [
     "arith",
     "call",
     "control",
+    "dots",
     "llvm_function",
     "memory",
     "module_rule",

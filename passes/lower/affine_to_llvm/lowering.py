@@ -16,10 +16,14 @@ class AffineToLLVM(ModulePass):
     """Lowers all functions of a module to the `llvm` dialect.
 
     Requires the `affine` stage. Ensures that only the `llvm` dialect remains, provided that every
-    other operation of the module has a rule (see `module_rule`).
+    other operation of the module has a rule (see `module_rule`). ``dot_products`` is the
+    instruction that the target has for those of short integers: none, pmaddwd, or vpdpbusd (and
+    pmaddwd).
     """
 
     name = "lower-llvm"
 
+    dot_products: str = "none"
+
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        ModuleLowering(op).run()
+        ModuleLowering(op, self.dot_products).run()

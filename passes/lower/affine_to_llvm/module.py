@@ -88,10 +88,11 @@ def result_type(results: Sequence[Attribute]) -> Attribute:
 
 class ModuleLowering:
     """Lowers the operations of one module. `signatures` has every function of the source module,
-    `add` collects the operations of the new one."""
+    `add` collects the operations of the new one. `dot_products` is the pass's option."""
 
-    def __init__(self, source: ModuleOp) -> None:
+    def __init__(self, source: ModuleOp, dot_products: str = "none") -> None:
         self.source = source
+        self.dot_products = dot_products
         self.signatures = {
             op.sym_name.data: signature_of(op) for op in source.ops if isinstance(op, func.FuncOp)
         }

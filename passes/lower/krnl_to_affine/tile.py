@@ -26,6 +26,7 @@ from dialects import krnl
 from passes.lower.index import Affine, Atom, Index, Var, from_expr
 from passes.lower.index import affine as as_affine
 from passes.lower.krnl_to_affine import access, branches
+from passes.lower.krnl_to_affine.dot import dot
 from passes.lower.krnl_to_affine.tile_values import (
     Coordinates,
     TileDim,
@@ -250,6 +251,7 @@ class Tile:
 _RULES: dict[type[Operation], Callable[[Tile, Any], None]] = {
     krnl.LoadOp: access.load,
     krnl.StoreOp: access.store,
+    krnl.DotOp: dot,
     krnl.IndexOp: Tile._index,
     arith.IndexCastOp: Tile._index_cast,
 }

@@ -62,7 +62,8 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     if result is None or any(dims_of(value.type) != result.dims for value in outputs):
         return {}
     order = layout_of(whole.type) or front.places
-    behind = _behind(nodes, root)
+    # Nothing is computed in front of a product: other operands of what is behind it go with that.
+    behind = set(nodes) - {root} if factors else _behind(nodes, root)
     aligned: dict[SSAValue, list[Dim]] = {}
     for op in nodes:
         for value in (*op.operands, *op.results):

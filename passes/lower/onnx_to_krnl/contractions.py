@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.dialects.builtin import ArrayAttr
 from xdsl.ir import SSAValue
 
+from dialects import krnl
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import is_none
@@ -29,6 +31,17 @@ def multiply_add(k: Kernel, acc: Scalar, lhs: Scalar, rhs: Scalar) -> Scalar:
     s = k.s
     product = s.mul(s.cast(lhs, acc.element), s.cast(rhs, acc.element), REDUCTION)
     return s.add(acc, product, REDUCTION)
+
+
+def accumulate(k: Kernel, op: OnnxOp, acc: Scalar, lhs: Scalar, rhs: Scalar) -> Scalar:
+    """The next value of a sum; operands that `onnx-pack-integers` packed hold several numbers."""
+    packed = op.attributes.get("onnx.packed")
+    if packed is None:
+        return multiply_add(k, acc, lhs, rhs)
+    assert isinstance(packed, ArrayAttr)
+    first, second = packed
+    made = krnl.DotOp(acc.value, lhs.value, rhs.value, (first, second))
+    return Scalar(k.add(made), acc.element)
 
 
 def batch_entries(
@@ -62,7 +75,7 @@ def matmul(k: Kernel, op: OnnxOp) -> None:
             a = k.read(lhs, [*at, *([row] if has_rows else []), taps[0]])
             at = batch_entries(k, rhs_dims[:-2], batch, batch_dims)
             b = k.read(rhs, [*at, taps[0], *([column] if has_columns else [])])
-            return [multiply_add(k, carried[0], a, b)]
+            return [accumulate(k, op, carried[0], a, b)]
 
         (total,) = k.reduce([lhs_dims[-1]], [k.s.const(0, accumulator)], step)
         entries = [*batch, *([row] if has_rows else []), *([column] if has_columns else [])]
@@ -147,7 +160,7 @@ def conv(k: Kernel, op: OnnxOp) -> None:
             ]
             a = k.read(data, [image, k.times(group, channels) + channel, *at])
             b = k.read(weight, [output, channel, *window])
-            return [multiply_add(k, carried[0], a, b)]
+            return [accumulate(k, op, carried[0], a, b)]
 
         taps = [*weight_dims[2:], channels]
         (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
@@ -173,7 +186,7 @@ def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
         def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
             a = k.read(data, [row, taps[0]])
             b = k.read(weight, [output, taps[0], *window])
-            return [multiply_add(k, carried[0], a, b)]
+            return [accumulate(k, op, carried[0], a, b)]
 
         (total,) = k.reduce([k.dims(data)[1]], [k.s.const(0, accumulator)], step)
         if bias is not None:

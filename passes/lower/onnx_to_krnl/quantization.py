@@ -1,4 +1,5 @@
-"""QuantizeLinear and DequantizeLinear, whose scales broadcast once `onnx-align-operands` ran."""
+"""QuantizeLinear and DequantizeLinear, whose scales broadcast once `onnx-align-operands` ran, and
+DynamicQuantizeLinear, which finds its scale by a pass over the data."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ from xdsl.ir import Attribute
 from dialects import arith
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.elements import element_of_code
-from dialects.onnx.types import element_type_of
-from passes.lower.onnx_to_krnl.registry import pointwise
-from passes.lower.onnx_to_krnl.scalars import Scalar, Scalars, accumulator_type
+from dialects.onnx.types import element_type_of, is_none
+from passes.lower.index import Affine
+from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.registry import pointwise, root
+from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, Scalars, accumulator_type
 
 Operands = Sequence[Scalar | None]
 i32 = IntegerType(32)
@@ -65,3 +68,39 @@ def saturated(s: Scalars, value: Scalar, element: Attribute) -> Scalar:
     low, high = (s.cast(limit(element), value.element) for limit in (s.lowest, s.highest))
     bounded = s.binary(arith.MinnumfOp, s.binary(arith.MaxnumfOp, value, low), high)
     return s.cast(bounded, element)
+
+
+@root("DynamicQuantizeLinear", fuses="none")
+def dynamic_quantize_linear(k: Kernel, op: OnnxOp) -> None:
+    """ui8 numbers, scale and zero point, so that 0 and all elements are in range.
+
+    Two passes over the data: the smallest and largest element, then the numbers.
+    """
+    s, source = k.s, op.operands[0]
+    y, y_scale, y_zero = op.results
+    kind, element = k.element(source), k.element(y)
+    layout, dims = k.layout(source), k.dims(source)
+    extents = [dims[axis] for axis in layout.loop_order]
+
+    def extremes(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+        x = k.read(source, k.logical(layout, taps))
+        return [s.min(carried[0], x, REDUCTION), s.max(carried[1], x, REDUCTION)]
+
+    low, high = k.reduce(extents, [s.highest(kind), s.lowest(kind)], extremes)
+    none = s.const(0, kind)
+    low, high = s.min(low, none), s.max(high, none)
+    most = s.cast(s.highest(element), kind)
+    scale = s.div(s.sub(high, low), most)
+    place = s.min(s.max(s.sub(none, s.div(low, scale)), none), most)
+    zero = s.cast(s.unary(math.RoundEvenOp, place), element)
+    for result, value in ((y_scale, scale), (y_zero, zero)):
+        if not is_none(result):
+            k.give(result, [], value)
+
+    def body(ivs: list[Affine]) -> None:
+        entries = k.logical(layout, ivs)
+        value = s.unary(math.RoundEvenOp, s.div(k.read(source, entries), scale))
+        value = s.add(value, s.cast(zero, kind))
+        k.give(y, entries, saturated(s, value, element))
+
+    k.nest(extents, body)

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from xdsl.ir import Attribute, Operation
 
 from dialects.onnx.dims import Dim
+from dialects.onnx.ops import Pack
 from dialects.onnx.types import dims_of, layout_of, panel_of
 from passes.lower.onnx_to_krnl.layout import Layout
 from passes.lower.onnx_to_krnl.registry import key_of
 
 RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Transpose"})
-"""Operators whose result may be the operand's bytes under another shape."""
+"""Operators whose result may be the operand's bytes under another shape; a Pack's always is."""
 
 
 def is_view(op: Operation) -> bool:
     """Whether an operation's result is its operand's buffer under another shape."""
     key = key_of(op)
+    if isinstance(op, Pack):
+        return True
     if key is None or key[0] or key[1] not in RESHAPES:
         return False
     source, target = op.operands[0].type, op.results[0].type

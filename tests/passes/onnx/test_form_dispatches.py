@@ -30,6 +30,8 @@ WEIGHTS = {
     "i1": np.array([1]),
     "wide": np.array([2, 8]),
     "heads": np.array([4, 4, 4]),
+    "unit": np.array(0.5, np.float32),
+    "last": np.array([1]),
 }
 
 
@@ -534,3 +536,20 @@ def test_kernels_say_why_they_are_not_one(remark: str) -> None:
     assert [re.sub(" '[^']*'", "", text) for text in found].count(remark) == 1
     _, module = formed(REMARKS[remark])
     assert not any("remarks" in f.attributes for f in module.ops)
+
+
+def test_bytes_are_dequantized_where_they_are_read() -> None:
+    text = """g (uint8[8, 4] t, int64[3] n, float[3, 4] x) => (float[3, 4] y, float[3] z) {
+        a = Gather(t, n)
+        b = DequantizeLinear(a, unit)
+        q = QuantizeLinear(x, unit)
+        c = DequantizeLinear(q, unit)
+        y = Add(b, c)
+        d = DequantizeLinear(q, unit)
+        z = ReduceSum <keepdims = 0> (d, last)
+    }"""
+    _, module = formed(text)
+    assert calls(module) == [
+        "Gather DequantizeLinear QuantizeLinear DequantizeLinear Add",
+        "DequantizeLinear ReduceSum",
+    ]

@@ -1,0 +1,126 @@
+"""Dot products of packed integers: the same bits by every instruction, schedule and tail."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from krnl_kernels import call, lowered
+from native_kernel import Kernels, like, lower
+
+from compiler.codegen import compile_text
+from compiler.llvm_text import kernel_modules
+from compiler.pipeline import Pipeline
+from compiler.target import Target
+from passes.onnx.pack_integers import packed
+
+RANDOM = np.random.default_rng(11)
+TILE = """%i0, %i1 = krnl.block %i 3
+%j0, %j1 = krnl.block %j 16
+krnl.permute(%j0, %i0, %i1, %j1)
+krnl.tensorize(%i1, %j1) 8"""
+SCHEDULES = {
+    "none": "",
+    "unroll": "krnl.unroll %i\nkrnl.unroll %j",
+    "vectorize": "krnl.vectorize %j 4",
+    "tensorize": TILE,
+}
+PAIRS = {
+    "i16 by i8": (np.int16, np.int8, 2),
+    "i16 by ui8": (np.int16, np.uint8, 2),
+    "i16 by i16": (np.int16, np.int16, 2),
+    "fours of ui8 by i8": (np.uint8, np.int8, 4),
+    "fours of i8 by ui8": (np.int8, np.uint8, 4),
+}
+M, K, N = 5, 6, 21
+X86 = Target.host().architecture == "x86_64"
+
+
+def text_of(dtype: type[np.generic]) -> str:
+    return np.dtype(dtype).name.replace("uint", "ui").replace("int", "i")
+
+
+def product(schedule: str, lhs: type[np.generic], rhs: type[np.generic], group: int) -> str:
+    """`y[m, n] = a[m, k] . b[k, n]` of packed operands, added to what stands there."""
+    a, b = (f"i{8 * np.dtype(kind).itemsize * group}" for kind in (lhs, rhs))
+    return f"""
+    func.func @f(%a: memref<{M}x{K}x{a}>, %b: memref<{K}x{N}x{b}>, %y: memref<{M}x{N}xi32>) {{
+      %i, %j = krnl.define_loops 2
+      {schedule}
+      krnl.iterate (%i -> %m = 0 to {M}, %j -> %n = 0 to {N}) {{
+        %zero = arith.constant 0 : i32
+        %l = krnl.define_loops 1
+        %s = krnl.iterate (%l -> %k = 0 to {K}) iter_args(%acc = %zero : i32) {{
+          %u = krnl.load %a[%m, %k] : memref<{M}x{K}x{a}>
+          %v = krnl.load %b[%k, %n] : memref<{K}x{N}x{b}>
+          %p = krnl.dot %acc, %u of {text_of(lhs)}, %v of {text_of(rhs)} : {a}, {b}
+          krnl.yield %p : i32
+        }}
+        krnl.store %s, %y[%m, %n] : memref<{M}x{N}xi32>
+      }}
+      return
+    }}"""
+
+
+def numbers(dtype: type[np.generic], *shape: int) -> np.ndarray:
+    """Over the whole range, with its ends."""
+    limits = np.iinfo(dtype)  # type: ignore[type-var]
+    array = RANDOM.integers(limits.min, limits.max + 1, shape).astype(dtype)
+    array[0, :] = limits.min
+    array[-1, :] = limits.max
+    return array
+
+
+@pytest.mark.parametrize("instruction", ["none", "pmaddwd"] if X86 else ["none"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_product(name: str, schedule: str, instruction: str) -> None:
+    lhs, rhs, group = PAIRS[name]
+    a, b = numbers(lhs, M, K * group), numbers(rhs, K * group, N)
+    kernels = Kernels(lowered(product(SCHEDULES[schedule], lhs, rhs, group)), instruction)
+    operands = [like(packed(a, 1, group)), like(packed(b, 0, group))]
+    got = call(kernels, "f", [*operands, np.zeros((M, N), np.int32)])
+    wide = a.astype(np.int64) @ b.astype(np.int64)
+    np.testing.assert_array_equal(got, wide.astype(np.int32))
+
+
+@cache
+def assembly(cpu: str, instruction: str, name: str) -> str:
+    """What a tile of vectors as long as the target's becomes."""
+    target = Target.named(cpu)
+    schedule = TILE.replace(
+        "krnl.tensorize(%i1, %j1) 8", f"krnl.tensorize(%i1, %j1) {target.lanes(32)}"
+    )
+    module, _ = lower(lowered(product(schedule, *PAIRS[name])), instruction)
+    (kernel,) = kernel_modules(module, attributes=target.function_attributes).values()
+    return compile_text(kernel, target, "asm").decode()
+
+
+@pytest.mark.skipif(not X86, reason="LLVM has the x86 target on x86 only")
+@pytest.mark.parametrize(
+    ("cpu", "instruction", "name", "expected"),
+    [
+        ("x86-64-v2", "pmaddwd", "i16 by i8", "pmaddwd"),
+        ("haswell", "pmaddwd", "i16 by i8", "vpmaddwd"),
+        ("skylake-avx512", "pmaddwd", "i16 by i16", "zmm"),
+        ("icelake-server", "vpdpbusd", "fours of ui8 by i8", "vpdpbusd"),
+        ("alderlake", "vpdpbusd", "fours of ui8 by i8", "vpdpbusd"),
+        ("icelake-server", "vpdpbusd", "fours of i8 by ui8", "vpmaddwd"),
+        ("icelake-server", "vpdpbusd", "i16 by i8", "madd"),
+    ],
+)
+def test_instructions(cpu: str, instruction: str, name: str, expected: str) -> None:
+    assert Target.named(cpu).dot_products == instruction
+    assert expected in assembly(cpu, instruction, name)
+
+
+def test_pipelines_follow_the_target() -> None:
+    texts = {
+        cpu: str(Pipeline.default(Target.named(cpu))) for cpu in ("znver4", "haswell", "arm64")
+    }
+    assert "onnx-pack-integers{group=4}" in texts["znver4"]
+    assert "lower-llvm{dot-products=vpdpbusd}" in texts["znver4"]
+    assert "onnx-pack-integers{group=2}" in texts["haswell"]
+    assert "onnx-pack-integers{group=1}" in texts["arm64"]
+    assert "lower-llvm{dot-products=none}" in texts["arm64"]
