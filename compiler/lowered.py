@@ -109,7 +109,8 @@ def remaining_passes(module: ModuleOp, to: str, target: Target) -> list[str]:
     done = here + 1 if here else 0
     if here == 0 and has_dispatches(module):
         done = 1
-        rows[1] = rows[1][rows[1].index(stages.STAGES[1].entry) :]
+        names = [text.partition("{")[0] for text in rows[1]]
+        rows[1] = rows[1][names.index(stages.STAGES[1].entry) :]
     return [text for row in rows[done : there + 1] for text in row]
 
 

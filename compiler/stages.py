@@ -58,7 +58,7 @@ STAGES = (
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}"
             f" registers={target.vector_registers}}}",
             "onnx-form-dispatches",
-            "lower-krnl",
+            f"lower-krnl{{cache-bytes={target.l2_bytes}}}",
             f"krnl-schedule{{vector-bits={target.vector_bits}"
             f" registers={target.vector_registers} near-bytes={target.l1_bytes}}}",
             "hal-plan-memory",

@@ -108,7 +108,10 @@ class UnrollOp(IRDLOperation):
 
 @irdl_op_definition
 class VectorizeOp(IRDLOperation):
-    """Runs `lanes` neighbouring iterations of an innermost loop as a vector; the tail is masked."""
+    """Runs `lanes` neighbouring iterations of an innermost loop as a vector; the tail is masked.
+
+    All vectors of the inner loop of a block run side by side.
+    """
 
     name = "krnl.vectorize"
     handle = operand_def(LoopType)

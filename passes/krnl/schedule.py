@@ -41,6 +41,13 @@ TRANSPOSED_TILE = 32
 ENOUGH_SHARES = 16
 """Iterations that can be shared out evenly to some threads."""
 
+ROWS_OF_A_PIECE = 336
+"""Rows of a product's left-hand side that go through all panels before the next ones do.
+
+Fewer of them stay closer to a core; for so many, reading all panels again costs little, even from
+memory: 4 bytes for 336 products.
+"""
+
 FORKS_WORTH = 6
 """Times `parallel_work` from which on threads are started inside a loop, at every iteration."""
 
@@ -84,8 +91,12 @@ class ScheduleKrnl(ModulePass):
         if nest.contraction is not None:
             self.contraction(nest, writer)
         elif _is_vectorizable(nest):
-            writer.vectorize(len(nest.loops) - 1, self.lanes(nest))
-            writer.remark(f"{self.lanes(nest)} neighbours at a time, each around its own reduction")
+            vectors = self.vectors(nest)
+            writer.vectorize(len(nest.loops) - 1, self.lanes(nest), vectors)
+            writer.remark(
+                f"{vectors} vectors of {self.lanes(nest)} neighbours at a time, each around its"
+                " own reduction"
+            )
         elif (row := _transposed(nest)) is not None:
             writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
             writer.remark(
@@ -111,10 +122,21 @@ class ScheduleKrnl(ModulePass):
                 if not shared and _work(inner) >= FORKS_WORTH * self.parallel_work:
                     self.parallelize(inner, writer)
             elif _is_vectorizable(inner):
-                writer.vectorize(len(inner.loops) - 1, self.lanes(inner))
+                writer.vectorize(len(inner.loops) - 1, self.lanes(inner), 1)
             elif (row := _transposed(inner)) is not None:
                 writer.transpose(row, TRANSPOSED_TILE, self.lanes(inner))
             writer.insert()
+
+    def vectors(self, nest: krnl.IterateOp) -> int:
+        """Vectors of results that reductions make side by side: three quarters of the registers.
+
+        What they go through in strides is then read by whole cache lines. Functions need the
+        registers themselves.
+        """
+        carried = [len(op.inits) for op in nest.body.walk() if isinstance(op, krnl.IterateOp)]
+        if any(op.name.startswith("math.") for op in nest.body.walk()):
+            return 1
+        return max(1, 3 * self.registers // 4 // max([1, *carried]))
 
     def lanes(self, nest: krnl.IterateOp) -> int:
         """Lanes of a vector of the widest element type that the nest touches."""
@@ -141,10 +163,14 @@ class ScheduleKrnl(ModulePass):
             # more sums that none waits for the one before it.
             width *= 2
         vectors = max(1, width // lanes)
+        rows_first = self.rows_first(nest, column)
+        rows = tile_rows(extents[row], vectors, self.registers)
+        panels = -(-(extents[column] or 0) // width)
+        if not rows_first and panels > 1:
+            extents[row] = writer.pieces(column, row, rows, panels)
         rows = tile_rows(extents[row], vectors, self.registers)
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
-        rows_first = self.rows_first(nest, column)
         writer.tensorize(row, column, lanes, rows_first)
         writer.remark(
             f"a tile of {rows} rows by {vectors} vectors of {lanes}, {self.registers} registers; "
@@ -211,6 +237,7 @@ class _Writer:
         self.nest = nest
         self.remarks = remarks
         self.ops: list[Operation] = []
+        self.handles: list[SSAValue] = list(nest.loops)
         self.outer = list(nest.loops)
         self.iterations = [ASSUMED_EXTENT if (n := _static(b)) is None else n for b in nest.extents]
         self.first: list[_Loop] = []
@@ -223,7 +250,7 @@ class _Writer:
 
     def block(self, axis: int, size: int, extent: int | None) -> None:
         """Cuts a loop into tiles; a loop that is one tile stays whole."""
-        handle = self.nest.loops[axis]
+        handle = self.handles[axis]
         if extent is not None and extent <= size:
             self.tiles[axis] = handle
             return
@@ -233,15 +260,39 @@ class _Writer:
         self.iterations[axis] = -(-self.iterations[axis] // size)
         self.tiles[axis] = op.inner
 
+    def pieces(self, column: int, row: int, rows: int, panels: int) -> int | None:
+        """Cuts the rows of a product into equal pieces that are gone through one by one.
+
+        Gives the length of the row loop in one of them. Pieces and panels are all that can be
+        shared out then, so there have to be enough.
+        """
+        extents = [_static(bounds) for bounds in self.nest.extents]
+        others = [axis for axis in range(len(extents)) if axis != column and extents[axis] != 1]
+        if not others or any(extents[axis] is None for axis in others):
+            return extents[row]
+        axis, extent = others[0], extents[others[0]] or 1
+        inside = prod(extents[other] or 1 for other in others[1:])
+        size = _piece(extent, inside, rows if axis == row else 1)
+        if size == extent or extent // size * panels < ENOUGH_SHARES:
+            return extents[row]
+        op = krnl.BlockOp(self.handles[axis], size)
+        self.ops.append(op)
+        self.first.append(_Loop(op.outer, extent // size, True))
+        self.handles[axis] = self.outer[axis] = op.inner
+        self.iterations[axis] = size
+        return size if axis == row else extents[row]
+
     def tensorize(self, row: int, column: int, lanes: int, rows_first: bool) -> None:
         """Orders the loops (panels of columns in- or outside, tile innermost), makes the tile."""
-        order: list[SSAValue] = []
+        order, may_share = [loop.handle for loop in self.first], True
         axes = [a for a in range(len(self.outer)) if a != column]
         axes = [*axes, column] if rows_first else [column, *axes]
         for axis in axes:
             if self.tiles.get(axis) is not self.outer[axis]:
                 order.append(self.outer[axis])
-                self.first.append(self.loop(axis))
+                may_share = may_share and self.handles[axis] is self.nest.loops[axis]
+                if may_share:
+                    self.first.append(self.loop(axis))
         order += [self.tiles[row], self.tiles[column]]
         self.ops.append(krnl.PermuteOp(order))
         self.ops.append(krnl.TensorizeOp(self.tiles[row], self.tiles[column], lanes))
@@ -269,10 +320,14 @@ class _Writer:
         self.ops += [rows, columns, krnl.PermuteOp(order)]
         self.ops.append(krnl.TensorizeOp(rows.inner, columns.inner, lanes))
 
-    def vectorize(self, axis: int, lanes: int) -> None:
-        """Runs an innermost loop as vectors."""
-        self.ops.append(krnl.VectorizeOp(self.nest.loops[axis], lanes))
-        self.tiles[axis] = self.nest.loops[axis]
+    def vectorize(self, axis: int, lanes: int, vectors: int) -> None:
+        """Runs an innermost loop as vectors, some of them side by side."""
+        extent = _static(self.nest.extents[axis])
+        if vectors > 1 and (extent is None or extent > lanes):
+            self.block(axis, vectors * lanes, extent)
+        else:
+            self.tiles[axis] = self.nest.loops[axis]
+        self.ops.append(krnl.VectorizeOp(self.tiles[axis], lanes))
 
     def loop(self, axis: int) -> _Loop:
         """The outermost loop over an axis."""
@@ -283,7 +338,8 @@ class _Writer:
         """Loops that may run in parallel, outermost first."""
         if self.first:
             return self.first
-        return [self.loop(axis) for axis in range(len(self.outer)) if axis not in self.tiles]
+        axes = range(len(self.outer))
+        return [self.loop(a) for a in axes if self.tiles.get(a) is not self.outer[a]]
 
     def insert(self) -> None:
         """Puts the operations in front of the nest."""
@@ -291,6 +347,22 @@ class _Writer:
             block = self.nest.parent
             assert block is not None
             block.insert_ops_before(self.ops, self.nest)
+
+
+def _piece(extent: int, inside: int, rows: int) -> int:
+    """The part of a loop of which each iteration has ``inside`` rows that makes about a piece.
+
+    It divides the loop, and is whole tiles of ``rows`` if possible; the loop itself if there is no
+    such part.
+    """
+    fitting = [
+        extent // count
+        for count in range(2, extent + 1)
+        if extent % count == 0
+        and ROWS_OF_A_PIECE <= 2 * inside * (extent // count) <= 3 * ROWS_OF_A_PIECE
+    ]
+    distance = [(size % rows != 0, abs(size * inside - ROWS_OF_A_PIECE), size) for size in fitting]
+    return min(distance)[2] if distance else extent
 
 
 def _transposed(nest: krnl.IterateOp) -> int | None:
@@ -443,7 +515,7 @@ def _uses(expression: object, place: int) -> bool:
 
 
 def _is_panel_number(expression: object, place: int, shape: Sequence[int], number: int) -> bool:
-    """`variable floordiv panel`, with the panel's width as the innermost size, or `... + that`."""
+    """`variable floordiv panel` plus what does not vary; the innermost size is a panel's width."""
     if not isinstance(expression, AffineBinaryOpExpr):
         return False
     if expression.kind is AffineBinaryOpKind.Add:

@@ -6,6 +6,8 @@ broadcast element of the left in registers, and loads R + V operands for R * V p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dialects.onnx.dims import Dim
 
 MOST_ROWS = 14
@@ -39,3 +41,12 @@ def tile_rows(extent: int | None, vectors: int, registers: int) -> int:
         return most
     tiles = -(-extent // most)
     return max(1, -(-extent // max(1, tiles)))
+
+
+def row_axis(dims: Sequence[Dim]) -> int:
+    """The axis of a product's left-hand side, but for the last, whose elements are a tile's rows.
+
+    That is the last one that is longer than 1: one matrix serves [197, 1, 768] as [1, 197, 768].
+    """
+    rows = [axis for axis, dim in enumerate(dims[:-1]) if dim != 1]
+    return rows[-1] if rows else len(dims) - 2

@@ -37,7 +37,7 @@ from dialects.onnx.types import (
     none_type,
     tensor_type,
 )
-from passes.krnl.tiles import panel_width
+from passes.krnl.tiles import panel_width, row_axis
 from passes.onnx.editing import take_padding
 from runtime.errors import UnsupportedError
 
@@ -285,7 +285,10 @@ class _Layouts:
             transpose.erase()
 
     def product(self, op: OnnxOp) -> None:
-        """Packs a constant right-hand side in panels; another one has its columns innermost."""
+        """Packs a right-hand side in panels, if it is constant or copied for the product anyway.
+
+        Another one has its columns innermost.
+        """
         self.fold_transposed(op, 1)
         value = op.operands[1]
         dims = dims_of(value.type)
@@ -296,12 +299,9 @@ class _Layouts:
         row, column = rank - 2, rank - 1
         if op.OP_TYPE == "Gemm" and op.get("transB"):
             row, column = column, row
-        if isinstance(value.owner, Const):
+        if isinstance(value.owner, Const) or _is_transposed_for(op, value):
             order = (*range(rank - 2), column, row, column)
-            results = dims_of(op.results[0].type)
-            lhs = dims_of(op.operands[0].type)
-            rows = 1 if lhs is None or len(lhs) == 1 or results is None else results[-2]
-            self.convert(op, 1, order, self.panel(value, dims[column], rows))
+            self.convert(op, 1, order, self.panel(value, dims[column], _rows(op, rank)))
         else:
             # Packing would cost a pass over the data: rows of neighbouring columns are enough.
             self.convert(op, 1, (*range(rank - 2), row, column))
@@ -459,6 +459,32 @@ class _Layouts:
         assert op.parent is not None
         op.parent.insert_ops_before([absent, pad], op)
         op.operands[0] = pad.results[0]
+
+
+def _is_transposed_for(op: OnnxOp, value: SSAValue) -> bool:
+    """Whether a product's operand is a transposition, or computed of one, that nothing else uses.
+
+    Its elements are put into another order in any case: attention's keys.
+    """
+    while value.has_one_use() and isinstance(owner := value.owner, OnnxOp):
+        if owner.OP_TYPE == "Transpose":
+            rank = len(dims_of(value.type) or ())
+            perm = owner.get("perm") or tuple(range(rank - 1, -1, -1))
+            return perm[-1] != rank - 1 and value.owner.parent is op.parent
+        if owner.OP_TYPE not in ("Mul", "Div") or value.type != owner.operands[0].type:
+            return False
+        value = owner.operands[0]
+    return False
+
+
+def _rows(op: OnnxOp, rank: int) -> Dim:
+    """How many rows a product has that meet the same right-hand side, which is of some rank."""
+    lhs, result = dims_of(op.operands[0].type), dims_of(op.results[0].type)
+    if lhs is None or result is None or len(lhs) == 1:
+        return 1
+    if op.OP_TYPE != "Gemm" and rank == 2:
+        return lhs[row_axis(lhs)]
+    return result[-2]
 
 
 def panel_of_order(order: tuple[int, ...]) -> bool:

@@ -10,6 +10,9 @@ A dispatch is at most one root (`passes/lower/onnx_to_krnl/registry.py`) with
 * in front of it the index maps and pointwise operations whose results only it needs, and
 * behind it the pointwise operations and bijective maps that use each element of its result once.
 
+Attention is one dispatch too, with three roots: a product, a Softmax along its columns, and a
+product with that (`passes/lower/onnx_to_krnl/attention.py`).
+
     %1 = Conv(%x, %w)                  func private @conv3x3_relu_8x8x16(%x, %w) { Conv; Relu }
     %2 = Relu(%1)                ==>   %2 = onnx.Dispatch @conv3x3_relu_8x8x16(%x, %w)
 """
@@ -26,9 +29,10 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects.hal import sizes_of
+from dialects.onnx.constants import single_element
 from dialects.onnx.dims import Dim, parse_dim, symbol, symbols_of
 from dialects.onnx.locations import node_names
-from dialects.onnx.ops import OnnxOp, Symbols
+from dialects.onnx.ops import Const, OnnxOp, Symbols
 from dialects.onnx.types import dims_of, is_tensor, layout_of
 from passes.lower.onnx_to_krnl.registry import HOST, MAPS, POINTWISE, ROOTS, key_of
 from passes.lower.onnx_to_krnl.views import is_view
@@ -249,6 +253,34 @@ class Grouping:
             owner = operand.owner
             if isinstance(owner, Operation) and self.group_of.get(owner):
                 self.obstacles[owner, op] = f"{op.OP_TYPE} computes nothing in front of it"
+        if op.OP_TYPE == "MatMul":
+            self._absorb_attention(op, group)
+
+    def _absorb_attention(self, op: OnnxOp, group: Group) -> None:
+        """Joins a product with softmax(f(product)), f pointwise: scores need not be stored."""
+        softmax = self._only_producer(op.operands[0], "Softmax")
+        if softmax is None or not _weighs_columns(softmax, op):
+            return
+        assert softmax.root is not None
+        scores = self._only_producer(softmax.root.operands[0], "MatMul")
+        if scores is not None and _result_dims(scores) == _result_dims(softmax):
+            self._merge(softmax, group)
+            self._merge(scores, group)
+
+    def _only_producer(self, value: SSAValue, name: str) -> Group | None:
+        """The group around a root of some kind that gives others nothing but ``value``, once.
+
+        Its elements stand where the root's result has them.
+        """
+        owner = value.owner
+        group = self.group_of.get(owner) if isinstance(owner, Operation) else None
+        if group is None or group.root is None or key_of(group.root) != ("", name):
+            return None
+        if group.paths.get(value) != (group.root.results[0],) or not value.has_one_use():
+            return None
+        others = (r for op in group.ops for r in op.results if r is not value)
+        inside = all(self.group_of.get(use.operation) is group for r in others for use in r.uses)
+        return group if inside else None
 
     def _absorb_operands(self, user: OnnxOp, group: Group) -> None:
         """Computes what stands in front of an operation inside of its group, where that pays."""
@@ -472,6 +504,36 @@ def _key(op: OnnxOp) -> tuple[str, str]:
     key = key_of(op)
     assert key is not None
     return key
+
+
+def _result_dims(group: Group) -> tuple[Dim, ...] | None:
+    assert group.root is not None
+    return dims_of(group.root.results[0].type)
+
+
+def _weighs_columns(group: Group, product: OnnxOp) -> bool:
+    """Whether a Softmax goes along the columns of a product's left-hand side, and is all of it.
+
+    Some rows may be cleared behind it, as attention does with those that are masked altogether.
+    """
+    softmax, dims, right = group.root, _result_dims(group), dims_of(product.operands[1].type)
+    result = dims_of(product.results[0].type)
+    if softmax is None or not dims or right is None or min(len(dims), len(right)) < 2:
+        return False
+    behind = [op for op in group.ops if group.is_behind(op)]
+    is_whole = not behind or (len(behind) == 1 and _clears_rows(behind[0], softmax))
+    is_last = softmax.get("axis") in (-1, len(dims) - 1)
+    return is_whole and is_last and result == (*dims[:-1], right[-1]) and isinstance(right[-1], int)
+
+
+def _clears_rows(op: OnnxOp, softmax: OnnxOp) -> bool:
+    """Where(rows, 0, softmax)"""
+    if op.OP_TYPE != "Where" or op.operands[2] is not softmax.results[0]:
+        return False
+    zero, rows = op.operands[1].owner, dims_of(op.operands[0].type)
+    if not isinstance(zero, Const) or any(n != 1 for n in dims_of(zero.result.type) or ()):
+        return False
+    return bool(rows) and rows[-1] == 1 and single_element(zero) == 0
 
 
 def _keeps_neighbours(op: OnnxOp, root: OnnxOp) -> bool:

@@ -15,6 +15,7 @@ from compiler.ir_text import new_context
 from compiler.linking import link
 from compiler.pipeline import Pipeline
 from compiler.target import Target
+from dialects import krnl
 from runtime.network import Network
 
 VECTOR_UNITS = ("vector-bits=256 registers=16", "vector-bits=512 registers=32")
@@ -95,6 +96,24 @@ def test_convolutions_of_size_1_join_their_places(name: str) -> None:
         check(model, feed, rtol=1e-4, atol=1e-5)
 
 
+def test_rows_of_a_tile_are_the_last_axis_that_is_long() -> None:
+    """Tokens first, a batch of one, and a transposition behind: rows are tokens, not images."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Reshape", ["p", "shape"], ["r"]),
+        helper.make_node("Transpose", ["r"], ["y"], perm=[2, 1, 0, 3]),
+    ]
+    constants = {"w": floats(16, 72, seed=1), "shape": np.array([29, 1, 3, 24])}
+    model = make_model(nodes, {"x": (np.float32, [29, 1, 16])}, constants)
+    check(model, {"x": floats(29, 1, 16)}, rtol=1e-4, atol=1e-5)
+    ctx = new_context()
+    module = import_model(model, ctx)
+    for entry in Pipeline.default(Target.host()).until("krnl-schedule").passes():
+        entry.apply(ctx, module)
+    (nest,) = (op for op in module.walk() if isinstance(op, krnl.IterateOp) and op.contraction)
+    assert nest.contraction is not None and nest.contraction.get_values() == (0, 2)
+
+
 def test_a_product_is_cut_into_heads() -> None:
     """Query, key and value of one product: columns become a leading axis and heads."""
     nodes = [
@@ -143,3 +162,50 @@ def test_padding_in_front_of_a_convolution_transposes(channels: int) -> None:
     check(
         make_model([node], {"x": (np.float32, x.shape)}, constants), {"x": x}, rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("columns", [3, 16, 97, 400, "n"])
+def test_reductions_of_columns_make_several_vectors(unit: str, columns: int | str) -> None:
+    node = helper.make_node("ReduceMax", ["x", "axes"], ["y"], keepdims=0)
+    constants = {"axes": np.array([1])}
+    network = compile_for(
+        make_model([node], {"x": (np.float32, [2, 50, columns])}, constants), unit
+    )
+    for size in [columns] if isinstance(columns, int) else [0, 1, 95, 96, 500]:
+        x = floats(2, 50, size)
+        np.testing.assert_array_equal(network.run({"x": x})["y"], x.max(axis=1))
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("shape", [(672, 96), (700, 96), (4, 400, 96), (6, 5, 40, 96)])
+def test_many_rows_go_in_pieces(unit: str, shape: tuple[int, ...]) -> None:
+    """With a transposition behind, which keeps the axes apart."""
+    weights = floats(96, 500, seed=1)
+    rank = len(shape)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Transpose", ["p"], ["y"], perm=[*reversed(range(rank - 1)), rank - 1]),
+    ]
+    model = make_model(nodes, {"x": (np.float32, shape)}, {"w": weights})
+    x = floats(*shape)
+    expected = (x @ weights).transpose(*reversed(range(rank - 1)), rank - 1)
+    y = compile_for(model, unit).run({"x": x})["y"]
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+def test_images_go_in_pieces(unit: str) -> None:
+    node = helper.make_node("Conv", ["x", "w"], ["y"], kernel_shape=[3, 3], strides=[2, 2])
+    weights = floats(130, 30, 3, 3, seed=1)
+    x = floats(1, 30, 61, 51)
+    model = make_model([node], {"x": (np.float32, x.shape)}, {"w": weights})
+    y = compile_for(model, unit).run({"x": x})["y"]
+    places = (slice(dy, dy + 59, 2) for dy in range(3)), (slice(dx, dx + 49, 2) for dx in range(3))
+    rows, columns = map(list, places)
+    expected = sum(
+        np.einsum("nchw,oc->nohw", x[:, :, rows[dy], columns[dx]], weights[:, :, dy, dx])
+        for dy in range(3)
+        for dx in range(3)
+    )
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-3)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import func, math
+from xdsl.dialects.arith import FastMathFlag, FastMathFlagsAttr
 from xdsl.dialects.builtin import (
     FunctionType,
     IntegerType,
@@ -70,6 +71,9 @@ FUNCTIONS: dict[str, Builder] = {
 }
 """The builder of each operation's function, by the operation's name."""
 
+APPROXIMATIONS: dict[str, Builder] = {math.ExpOp.name: exponential.exp_normal}
+"""What takes the place of a function where the operation's fast-math flags have `afn`."""
+
 PARTS = {SincosOp.name: (math.SinOp.name, math.CosOp.name)}
 """Operations whose results are those of several functions, which LLVM merges once inlined."""
 
@@ -123,32 +127,39 @@ class Helpers:
             for op in module.ops
             if isinstance(name := op.properties.get("sym_name"), StringAttr)
         }
-        self._names: dict[tuple[str, tuple[Attribute, ...]], str] = {}
+        self._names: dict[tuple[Builder, tuple[Attribute, ...]], str] = {}
 
     def function(self, name: str, op: Operation) -> str:
         """The symbol of the function that computes `name` of `op`'s operands."""
         operands = op.operand_types
-        key = (name, tuple(operands))
+        is_exact = name not in APPROXIMATIONS or not _is_approximate(op)
+        build = FUNCTIONS[name] if is_exact else APPROXIMATIONS[name]
+        key = (build, tuple(operands))
         if key not in self._names:
             for operand in operands:
                 _check_type(op, operand)
-            self._names[key] = self._find_or_add(
-                name, FunctionType.from_lists(operands, operands[:1])
-            )
+            stem = name if is_exact else f"{name}_afn"
+            kind = FunctionType.from_lists(operands, operands[:1])
+            self._names[key] = self._find_or_add(stem, build, kind)
         return self._names[key]
 
-    def _find_or_add(self, name: str, kind: FunctionType) -> str:
-        base = symbol = symbol_of(name, kind.inputs.data)
+    def _find_or_add(self, stem: str, build: Builder, kind: FunctionType) -> str:
+        base = symbol = symbol_of(stem, kind.inputs.data)
         clashes = 0
         while symbol in self._symbols:
             if _is_helper(self._symbols[symbol], kind):
                 return symbol
             clashes += 1
             symbol = f"{base}_{clashes}"
-        function = build_function(FUNCTIONS[name], symbol, kind)
+        function = build_function(build, symbol, kind)
         self._symbols[symbol] = function
         self._block.add_op(function)
         return symbol
+
+
+def _is_approximate(op: Operation) -> bool:
+    flags = op.properties.get("fastmath")
+    return isinstance(flags, FastMathFlagsAttr) and FastMathFlag.APPROX_FUNC in flags.data
 
 
 def symbol_of(name: str, operands: Sequence[Attribute]) -> str:

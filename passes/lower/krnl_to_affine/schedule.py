@@ -28,6 +28,10 @@ class Leaf:
     grain: int = 1
     inner: Leaf | None = field(default=None, repr=False)
 
+    def is_block_of(self, lanes: int) -> bool:
+        """Whether this is a block of neighbouring iterations that makes whole vectors."""
+        return self.outer is not None and self.step == 1 and self.outer.step % lanes == 0
+
     def block(self, size: int) -> tuple[Leaf, Leaf]:
         """This loop in steps of ``size``, and the loop inside one step."""
         outer = Leaf(self.root, size * self.step, self.outer, parallel=self.parallel)
@@ -68,7 +72,9 @@ class Schedule:
                 self._leaf(op.handle).mode = "unroll"
             case krnl.VectorizeOp():
                 lanes = op.lanes.value.data
-                _, inner = self._split(op.handle, lanes)
+                inner = self._leaf(op.handle)
+                if not inner.is_block_of(lanes):
+                    _, inner = self._split(op.handle, lanes)
                 inner.mode, inner.lanes = "vector", lanes
             case krnl.TensorizeOp():
                 rows, columns = self._leaf(op.rows), self._leaf(op.columns)

@@ -5,6 +5,7 @@ they may use is `kernel.Kernel`. `registry` says which kinds of rules there are.
 """
 
 from passes.lower.onnx_to_krnl import (
+    attention,
     checks,
     contractions,
     control,
@@ -38,6 +39,7 @@ from passes.lower.onnx_to_krnl.registry import is_lowered
 
 __all__ = [
     "OnnxToKrnl",
+    "attention",
     "checks",
     "contractions",
     "control",

@@ -19,6 +19,7 @@ from dialects import krnl
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import is_none
+from passes.krnl.tiles import row_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
@@ -43,7 +44,7 @@ def accumulate(k: Kernel, op: OnnxOp, acc: Scalar, lhs: Scalar, rhs: Scalar) -> 
     return Scalar(k.add(made), acc.element)
 
 
-def _batch_entries(
+def batch_entries(
     k: Kernel, dims: Sequence[Dim], batch: Sequence[Affine], result: Sequence[Dim]
 ) -> list[Affine]:
     """Batch indices of an operand that broadcasts against the result's batch axes."""
@@ -70,9 +71,9 @@ def matmul(k: Kernel, op: OnnxOp) -> None:
         *batch, row, column = ivs
 
         def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            at = _batch_entries(k, lhs_dims[:-2], batch, batch_dims)
+            at = batch_entries(k, lhs_dims[:-2], batch, batch_dims)
             a = k.read(lhs, [*at, *([row] if has_rows else []), taps[0]])
-            at = _batch_entries(k, rhs_dims[:-2], batch, batch_dims)
+            at = batch_entries(k, rhs_dims[:-2], batch, batch_dims)
             b = k.read(rhs, [*at, taps[0], *([column] if has_columns else [])])
             return [accumulate(k, op, carried[0], a, b)]
 
@@ -81,7 +82,8 @@ def matmul(k: Kernel, op: OnnxOp) -> None:
         k.give(result, entries, k.s.cast(total, k.element(result)))
 
     count = len(batch_dims)
-    k.nest([*batch_dims, rows, columns], body, contraction=(count, count + 1))
+    row_loop = row_axis(lhs_dims) if len(rhs_dims) == 2 and has_rows else count
+    k.nest([*batch_dims, rows, columns], body, contraction=(row_loop, count + 1))
 
 
 @root("Gemm", fuses="none")

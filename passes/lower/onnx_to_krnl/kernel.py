@@ -33,7 +33,7 @@ from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, panel_of
 from passes.lower.index import Affine, Var, affine, to_map
 from passes.lower.onnx_to_krnl.layout import Layout
-from passes.lower.onnx_to_krnl.registry import MAPS, POINTWISE, ROOTS, key_of
+from passes.lower.onnx_to_krnl.registry import CHAINS, MAPS, POINTWISE, ROOTS, key_of
 from passes.lower.onnx_to_krnl.scalars import (
     Scalar,
     Scalars,
@@ -58,7 +58,12 @@ def layout_of_value(value: SSAValue) -> Layout:
 class Kernel:
     """The kernel of a dispatch, while it is being emitted."""
 
-    def __init__(self, dispatch: func.FuncOp, dims: dict[SSAValue, tuple[Dim, ...]] | None = None):
+    def __init__(
+        self,
+        dispatch: func.FuncOp,
+        dims: dict[SSAValue, tuple[Dim, ...]] | None = None,
+        cache_bytes: int = 524_288,
+    ) -> None:
         body = dispatch.body.block
         returned = body.last_op
         assert isinstance(returned, func.ReturnOp)
@@ -67,6 +72,7 @@ class Kernel:
         self.outputs = tuple(returned.arguments)
         self.ops = [op for op in body.ops if isinstance(op, OnnxOp)]
         self.dims_override = dims or {}
+        self.cache_bytes = cache_bytes
         self.block = self.top = Block()
         self.location: LocationAttr = UnknownLoc()
         self.s = Scalars(self.add)
@@ -498,13 +504,16 @@ class Kernel:
 
     def emit(self) -> None:
         """Emits the whole dispatch."""
-        for op in self.ops:
-            key = key_of(op)
-            if key is not None and key in ROOTS:
-                self.location = op.location
-                ROOTS[key].emit(self, op)
-                return
-        self._emit_pure()
+        roots = {op: key for op in self.ops if (key := key_of(op)) in ROOTS}
+        if not roots:
+            self._emit_pure()
+            return
+        *_, last = roots
+        self.location = last.location
+        if len(roots) == 1:
+            ROOTS[roots[last]].emit(self, last)
+        else:
+            CHAINS[tuple(op.OP_TYPE for op in roots)](self, *roots)
 
     def _emit_pure(self) -> None:
         """Without a root: a nest over all outputs of one shape, in the order of their buffers."""

@@ -27,9 +27,14 @@ from passes.lower.onnx_to_krnl.program import ProgramBuilder
 
 @dataclass(frozen=True)
 class OnnxToKrnl(ModulePass):
-    """Lowers dispatches to kernels and the main function to the host program."""
+    """Lowers dispatches to kernels and the main function to the host program.
+
+    ``cache_bytes`` is the size of the outermost cache that a core has for itself.
+    """
 
     name = "lower-krnl"
+
+    cache_bytes: int = 524_288
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Lowers the module in place."""
@@ -40,12 +45,12 @@ class OnnxToKrnl(ModulePass):
         if main is not None:
             Rewriter.replace_op(main, ProgramBuilder(main, pool, dispatches).build())
         for function in dispatches.values():
-            Rewriter.replace_op(function, emit_kernel(function))
+            Rewriter.replace_op(function, emit_kernel(function, self.cache_bytes))
 
 
-def emit_kernel(dispatch: func.FuncOp) -> func.FuncOp:
+def emit_kernel(dispatch: func.FuncOp, cache_bytes: int) -> func.FuncOp:
     """The kernel of one dispatch."""
-    kernel = Kernel(dispatch, collapsed_dims(dispatch))
+    kernel = Kernel(dispatch, collapsed_dims(dispatch), cache_bytes)
     kernel.emit()
     made = kernel.finish(dispatch.sym_name.data)
     reusable = reusable_inputs(dispatch)

@@ -61,10 +61,14 @@ class RootRule:
     epilogue: bool = True
 
 
+Chain: TypeAlias = "Callable[..., None]"
+"""(kernel, the operations of the roots in order): emits one nest for all of them."""
+
 POINTWISE: dict[tuple[str, str], Pointwise] = {}
 MAPS: dict[tuple[str, str], MapRule] = {}
 ROOTS: dict[tuple[str, str], RootRule] = {}
 HOST: dict[tuple[str, str], Any] = {}
+CHAINS: dict[tuple[str, ...], Chain] = {}
 
 DECOMPOSED = frozenset(("", name) for name in ("RNN", "GRU", "LSTM", "Unique", "NonMaxSuppression"))
 """Operators that `onnx-decompose-rnn` and `onnx-result-sizes` take apart before lowering."""
@@ -110,6 +114,16 @@ def root(
 
     def decorate(rule: Root) -> Root:
         _register(ROOTS, names, RootRule(rule, fuses, operands, epilogue), domain)
+        return rule
+
+    return decorate
+
+
+def chain(*names: str) -> Callable[[Chain], Chain]:
+    """Registers a rule for a dispatch of several roots, each the only user of the one before."""
+
+    def decorate(rule: Chain) -> Chain:
+        CHAINS[names] = rule
         return rule
 
     return decorate

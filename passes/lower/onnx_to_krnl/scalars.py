@@ -43,6 +43,7 @@ REDUCTION = arith.FastMathFlagsAttr(
         arith.FastMathFlag.NO_SIGNED_ZEROS,
     ]
 )
+APPROXIMATE = arith.FastMathFlagsAttr([arith.FastMathFlag.APPROX_FUNC])
 EXACT = arith.FastMathFlagsAttr("none")
 
 _FLOAT_ORDER = {"eq": 1, "gt": 2, "ge": 3, "lt": 4, "le": 5, "ne": 13}
@@ -309,9 +310,9 @@ class Scalars:
 
     # Functions ------------------------------------------------------------------------------
 
-    def unary(self, kind: type[Operation], x: Scalar) -> Scalar:
+    def unary(self, kind: type[Operation], x: Scalar, flags: Attribute = EXACT) -> Scalar:
         """A floating-point function of the `math` dialect."""
-        return Scalar(self._op(kind, x.value.type, x.value, fastmath=EXACT), x.element)
+        return Scalar(self._op(kind, x.value.type, x.value, fastmath=flags), x.element)
 
     def binary(self, kind: type[Operation], lhs: Scalar, rhs: Scalar) -> Scalar:
         """A floating-point function of two arguments of the `math` dialect."""
@@ -322,6 +323,10 @@ class Scalars:
     def exp(self, x: Scalar) -> Scalar:
         """e to the power of x."""
         return self.unary(math.ExpOp, x)
+
+    def exp_normal(self, x: Scalar) -> Scalar:
+        """e to the power of x as a term of a sum that has a 1: subnormal numbers may be 0."""
+        return self.unary(math.ExpOp, x, APPROXIMATE)
 
     def log(self, x: Scalar) -> Scalar:
         """Natural logarithm."""
@@ -348,7 +353,7 @@ class Scalars:
     def sigmoid(self, x: Scalar) -> Scalar:
         """1 / (1 + exp(-x))."""
         one = self.like(1, x)
-        return self.div(one, self.add(one, self.exp(self.neg(x))))
+        return self.div(one, self.add(one, self.exp_normal(self.neg(x))))
 
     def reciprocal(self, x: Scalar) -> Scalar:
         """1 / x."""

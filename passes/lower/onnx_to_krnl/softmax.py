@@ -85,7 +85,7 @@ def softmax(k: Kernel, op: OnnxOp) -> None:
         top = max_over(k, rows.extents, kind, x)
 
         def add(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            power = k.s.exp(k.s.sub(x(taps), top))
+            power = k.s.exp_normal(k.s.sub(x(taps), top))
             if stash is not None:
                 k.store(power, stash, taps)
             return [k.s.add(carried[0], power, REDUCTION)]
@@ -98,7 +98,7 @@ def softmax(k: Kernel, op: OnnxOp) -> None:
                 y = k.s.mul(k.load(stash, taps, kind), scale)
             else:
                 y = k.s.sub(x(taps), top)
-                y = k.s.sub(y, scale) if logarithm else k.s.mul(k.s.exp(y), scale)
+                y = k.s.sub(y, scale) if logarithm else k.s.mul(k.s.exp_normal(y), scale)
             k.give(result, rows.at(ivs, taps), k.s.cast(y, element))
 
         k.nest(rows.extents, last)

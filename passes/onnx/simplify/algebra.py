@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from xdsl.ir import SSAValue
 
 from dialects.onnx.ops import OnnxOp
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, rewrite
@@ -37,6 +38,28 @@ def division(r: Rewriter, op: OnnxOp) -> Replacement:
     if divisor is None or divisor.size > 65536 or not _has_exact_reciprocal(divisor):
         return None
     return r.make("Mul", lhs, r.const((1 / divisor).astype(divisor.dtype), "reciprocal"))
+
+
+@rewrite("MatMul")
+def product_of_scaled(r: Rewriter, op: OnnxOp) -> Replacement:
+    """(c * x) @ (d * y) -> x @ (c * d * y): attention scales queries and keys by equal parts"""
+    dtype = r.dtype(op.results[0])
+    left, right = _scaled(r, op.operands[0]), _scaled(r, op.operands[1])
+    if left is None or right is None or dtype is None or dtype.itemsize < 4:
+        return None
+    factor = r.number(left[1] * right[1], op.results[0])
+    return r.like(op, [left[0], r.make("Mul", right[0], factor)])
+
+
+def _scaled(r: Rewriter, value: SSAValue) -> tuple[SSAValue, float] | None:
+    """(x, c) of a value c * x that nothing else uses."""
+    product = r.single(value, "Mul")
+    for place in (0, 1) if product is not None else ():
+        factor = r.scalar(product.operands[place])  # type: ignore[union-attr]
+        other = product.operands[1 - place]  # type: ignore[union-attr]
+        if factor is not None and other.type == value.type and r.is_float(other):
+            return other, factor
+    return None
 
 
 def _has_exact_reciprocal(array: np.ndarray) -> bool:

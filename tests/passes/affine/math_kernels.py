@@ -45,7 +45,12 @@ def expanded(text: str) -> str:
 
 
 def loop(name: str, kinds: tuple[str, ...]) -> str:
-    """A kernel @f that applies `math.<name>` to each element of its arrays."""
+    """A kernel @f that applies `math.<name>` to each element of its arrays.
+
+    ``name`` may be followed by fast-math flags, as in "exp afn".
+    """
+    name, _, flags = name.partition(" ")
+    fast = f" fastmath<{flags}>" if flags else ""
     parameters = [f"%a{k}: memref<?x{kind}>" for k, kind in enumerate(kinds)]
     loads = [f"%x{k} = affine.load %a{k}[%i] : memref<?x{kind}>\n" for k, kind in enumerate(kinds)]
     operands = ", ".join(f"%x{k}" for k in range(len(kinds)))
@@ -54,7 +59,7 @@ def loop(name: str, kinds: tuple[str, ...]) -> str:
     func.func @f({", ".join(parameters)}, %r: memref<?x{kinds[0]}>, %n: index) {{
       affine.for %i = 0 to %n {{
         {"".join(loads)}
-        %y = math.{name} {operands} : {types}
+        %y = math.{name} {operands}{fast} : {types}
         affine.store %y, %r[%i] : memref<?x{kinds[0]}>
       }}
       return

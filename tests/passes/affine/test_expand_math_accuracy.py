@@ -75,6 +75,24 @@ def test_error_in_f16_for_all_arguments(name: str) -> None:
     assert worst(name, x) <= 0.51
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_exponential_that_may_be_approximate_is_so_where_it_is_subnormal(dtype: str) -> None:
+    """With `afn`: as good as the other one, but 0 for subnormal numbers, infinite one early."""
+    info = np.finfo(dtype)
+    x = arguments(dtype)
+    y = evaluate("exp afn", x)
+    with np.errstate(all="ignore"):
+        exact = np.exp(x.astype(np.longdouble))
+        errors = ulps(y, exact)
+    normal = (exact > 1.5 * info.smallest_normal) & (exact < info.max / 2.9)
+    assert errors[normal].max() <= BOUNDS["exp"][dtype == "float64"]
+    tiny = exact < info.smallest_normal / 1.5
+    assert tiny.any() and not y[tiny].any()
+    huge = exact > info.max
+    assert huge.any() and np.isinf(y[huge]).all()
+    assert np.array_equal(np.isnan(x), np.isnan(y))
+
+
 @cache
 def points(dtype: str) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of all magnitudes, and pairs whose power is neither 0 nor infinite."""

@@ -100,6 +100,13 @@ CASES: dict[str, tuple[str, list[str], dict[str, np.ndarray]]] = {
         ["Relu"],
         {},
     ),
+    "scales of both factors": (
+        """g (float[2, 3] x, float[2, 3] w) => (float[2, 2] y) {
+            t = Transpose<perm = [1, 0]>(w) a = Mul(x, c) b = Mul(d, t) y = MatMul(a, b)
+        }""",
+        ["Transpose", "Mul", "MatMul"],
+        {"c": scalar(0.5), "d": scalar(3)},
+    ),
     "a transpose of sizes of 1": (
         "g (float[1, 3, 4] x) => (float[3, 1, 4] y) { y = Transpose<perm = [1, 0, 2]>(x) }",
         ["Reshape"],
