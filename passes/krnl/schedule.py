@@ -6,6 +6,8 @@ schedule operations, printed and editable like the rest.
 * A sum of products becomes a register tile: `vectors` columns wide, as many rows as registers
 allow,
   the panels of the packed operand outermost so that one stays in the cache.
+* A window that each column has for itself (a depthwise convolution) is unrolled, so that
+  neighbouring rows of a tile share what they load.
 * A nest whose innermost loop runs over neighbours but holds a reduction (pools, depthwise
   convolutions) runs that loop as vectors. Plain loops are left to LLVM's vectorizer.
 * A sum of products inside other loops becomes a register tile as well.
@@ -33,7 +35,8 @@ from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstan
 from xdsl.passes import ModulePass
 
 from dialects import krnl
-from passes.krnl.tiles import panel_width, tile_rows
+from passes.krnl.tiles import panel_width, tile_rows, window_rows
+from passes.krnl.windows import Window, window_of
 
 TRANSPOSED_TILE = 32
 """Side of the squares in which a transposition goes."""
@@ -111,6 +114,10 @@ class ScheduleKrnl(ModulePass):
         extents = [_static(bounds) for bounds in nest.extents]
         if not _is_vectorizable(nest, column, any_store=extents[column] is not None):
             return
+        window = window_of(nest, column)
+        if window is not None:
+            self.window(nest, writer, window)
+            return
         width = _panel(nest, column) or panel_width(
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
         )
@@ -119,6 +126,21 @@ class ScheduleKrnl(ModulePass):
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
         writer.tensorize(row, column, lanes, self.rows_first(nest, column))
+
+    def window(self, nest: krnl.IterateOp, writer: _Writer, window: Window) -> None:
+        """A tile of one vector, with the window unrolled.
+
+        Columns go in pieces of which the weights and what is under a row of windows stay in the
+        first cache.
+        """
+        row, column = nest.contraction.get_values()  # type: ignore[union-attr]
+        lanes = self.lanes(nest)
+        rows = window_rows(_static(nest.extents[row]), window.width, self.registers)
+        window.unroll()
+        writer.pieces(column, window.columns(rows, lanes, self.near_bytes // 2), lanes)
+        writer.block(column, lanes, _static(nest.extents[column]))
+        writer.block(row, rows, _static(nest.extents[row]))
+        writer.tensorize(row, column, lanes, rows_first=True)
 
     def rows_first(self, nest: krnl.IterateOp, column: int) -> bool:
         """Whether strips of rows are outermost, each going through all panels of columns.
@@ -173,12 +195,13 @@ class _Writer:
         self.ops: list[Operation] = []
         self.outer = list(nest.loops)
         self.iterations = [ASSUMED_EXTENT if (n := _static(b)) is None else n for b in nest.extents]
+        self.handles: list[SSAValue] = list(nest.loops)
         self.first: list[_Loop] = []
         self.tiles: dict[int, SSAValue] = {}
 
     def block(self, axis: int, size: int, extent: int | None) -> None:
         """Cuts a loop into tiles; a loop that is one tile stays whole."""
-        handle = self.nest.loops[axis]
+        handle = self.handles[axis]
         if extent is not None and extent <= size:
             self.tiles[axis] = handle
             return
@@ -188,15 +211,27 @@ class _Writer:
         self.iterations[axis] = -(-self.iterations[axis] // size)
         self.tiles[axis] = op.inner
 
+    def pieces(self, axis: int, most: int, lanes: int) -> None:
+        """Cuts a loop of known length into about equal pieces that are gone through one by one."""
+        extent = _static(self.nest.extents[axis])
+        if extent is None or extent <= most:
+            return
+        size = -(-extent // (-(-extent // most) * lanes)) * lanes
+        op = krnl.BlockOp(self.handles[axis], size)
+        self.ops.append(op)
+        self.first.append(_Loop(op.outer, -(-extent // size), True))
+        self.handles[axis] = self.outer[axis] = op.inner
+
     def tensorize(self, row: int, column: int, lanes: int, rows_first: bool) -> None:
         """Orders the loops (panels of columns in- or outside, tile innermost), makes the tile."""
-        order: list[SSAValue] = []
+        order = [loop.handle for loop in self.first]
         axes = [a for a in range(len(self.outer)) if a != column]
         axes = [*axes, column] if rows_first else [column, *axes]
         for axis in axes:
             if self.tiles.get(axis) is not self.outer[axis]:
                 order.append(self.outer[axis])
-                self.first.append(self.loop(axis))
+                if self.handles[axis] is self.nest.loops[axis]:
+                    self.first.append(self.loop(axis))
         order += [self.tiles[row], self.tiles[column]]
         self.ops.append(krnl.PermuteOp(order))
         self.ops.append(krnl.TensorizeOp(self.tiles[row], self.tiles[column], lanes))
