@@ -52,5 +52,79 @@ def test_depthwise_convolutions_of_any_size(unit: str) -> None:
     network, reference = compile_for(model, unit), ReferenceEvaluator(model)
     for shape in [(1, 264, 1, 1), (2, 264, 4, 5), (1, 264, 3, 14), (0, 264, 2, 2)]:
         x = floats(*shape)
-        (expected,) = reference.run(None, {"x": x}) if x.size else [x]
+        expected = np.asarray(reference.run(None, {"x": x})[0]) if x.size else x  # type: ignore[index]
         np.testing.assert_allclose(network.run({"x": x})["y"], expected, rtol=1e-4, atol=1e-4)
+
+
+def padded_chain() -> tuple[list[Any], dict[str, np.ndarray]]:
+    """Convolutions whose results the next one pads, one of them used without its padding too."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w1"], ["c"], group=24, pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["c", "w2"], ["d"]),
+        helper.make_node("Add", ["d", "x"], ["e"]),
+        helper.make_node("Conv", ["e", "w3"], ["f"], pads=[0, 1, 1, 2]),
+        helper.make_node("Relu", ["f"], ["g"]),
+        helper.make_node("Conv", ["g", "w4"], ["y"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("ReduceMean", ["e", "axes"], ["z"]),
+    ]
+    constants = {
+        "w0": floats(24, 10, 1, 1, seed=1),
+        "w1": floats(24, 1, 3, 3, seed=2),
+        "w2": floats(10, 24, 1, 1, seed=3),
+        "w3": floats(20, 10, 3, 3, seed=4) / 8,
+        "w4": floats(8, 20, 3, 3, seed=5),
+        "axes": np.array([2, 3]),
+    }
+    return nodes, constants
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("sizes", [[2, 10, 13, 17], ["n", 10, "h", "w"], ["n", 10, 5, 14]])
+def test_results_are_written_inside_of_their_padding(sizes: list[Any], unit: str) -> None:
+    nodes, constants = padded_chain()
+    model = make_model(nodes, {"x": (np.float32, sizes)}, constants, ("y", "z"))
+    network, reference = compile_for(model, unit), ReferenceEvaluator(model)
+    for shape in [(2, 10, 13, 17), (1, 10, 5, 14), (3, 10, 1, 3)]:
+        if any(isinstance(d, int) and d != n for d, n in zip(sizes, shape, strict=True)):
+            continue
+        x = floats(*shape)
+        got = network.run({"x": x})
+        for name, expected in zip("yz", reference.run(None, {"x": x}), strict=True):
+            np.testing.assert_allclose(got[name], np.asarray(expected), rtol=1e-3, atol=1e-3)  # type: ignore[arg-type]
+
+
+PADS: dict[str, dict[str, Any]] = {
+    "constant": {"pads": [0, 0, 2, 1, 0, 0, 1, 0], "value": 1.5},
+    "of the batch": {"pads": [1, 0, 0, 1, 1, 0, 0, 1], "value": -1.0},
+    "of channels": {"pads": [0, 1, 0, 0, 0, 2, 0, 0], "value": 0.5},
+    "cutting off": {"pads": [0, 0, -1, 1, 0, 0, 1, -2], "value": 1.0},
+    "edge": {"pads": [0, 0, 2, 1, 0, 0, 1, 0], "mode": "edge"},
+}
+
+
+@pytest.mark.parametrize("name", PADS)
+@pytest.mark.parametrize("root", ["Conv", "MaxPool", "Concat"])
+def test_pads_behind_other_roots(root: str, name: str) -> None:
+    attributes = dict(PADS[name])
+    x = floats(1, 6, 7, 9)
+    constants = {"pads": np.array(attributes.pop("pads"))}
+    if "value" in attributes:
+        constants["value"] = np.array(attributes.pop("value"), np.float32)
+    if root == "Conv":
+        constants["w"] = floats(8, 6, 1, 1, seed=1)
+        first = helper.make_node("Conv", ["x", "w"], ["a"])
+    elif root == "MaxPool":
+        first = helper.make_node("MaxPool", ["x"], ["a"], kernel_shape=[2, 2])
+    else:
+        first = helper.make_node("Concat", ["x", "x"], ["a"], axis=1)
+    inputs = ["b", "pads", *(["value"] if "value" in constants else [])]
+    nodes = [
+        first,
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Pad", inputs, ["y"], **attributes),
+    ]
+    model = make_model(nodes, {"x": (np.float32, x.shape)}, constants)
+    # onnx.reference knows no negative amounts.
+    check(model, {"x": x}, rtol=1e-4, atol=1e-5, reference=name != "cutting off")
