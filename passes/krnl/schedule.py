@@ -6,10 +6,10 @@ schedule operations, printed and editable like the rest.
 * A sum of products becomes a register tile: `vectors` columns wide, as many rows as registers
 allow,
   the panels of the packed operand outermost so that one stays in the cache.
-* A window that each column has for itself (a depthwise convolution) is unrolled, so that
+* A window that each column has for itself (a depthwise convolution, a pool) is unrolled, so that
   neighbouring rows of a tile share what they load.
-* A nest whose innermost loop runs over neighbours but holds a reduction (pools, depthwise
-  convolutions) runs that loop as vectors. Plain loops are left to LLVM's vectorizer.
+* Another nest whose innermost loop runs over neighbours but holds a reduction runs that loop as
+  vectors. Plain loops are left to LLVM's vectorizer.
 * A sum of products inside other loops becomes a register tile as well.
 * A nest that reads along one loop and writes along another goes in squares that stay in the cache.
 * The outermost loops of a nest with enough work are shared out to threads.
@@ -37,6 +37,7 @@ from xdsl.passes import ModulePass
 from dialects import krnl
 from passes.krnl.tiles import panel_width, tile_rows, window_rows
 from passes.krnl.windows import Window, window_of
+from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
 
 TRANSPOSED_TILE = 32
 """Side of the squares in which a transposition goes."""
@@ -78,13 +79,22 @@ class ScheduleKrnl(ModulePass):
         if nest.contraction is not None:
             self.contraction(nest, writer)
         elif _is_vectorizable(nest):
-            writer.vectorize(len(nest.loops) - 1, self.lanes(nest))
+            self.neighbours(nest, writer)
         elif (row := _transposed(nest)) is not None:
             writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
         else:
             self.inner_nests(nest)
         self.parallelize(nest, writer)
         writer.insert()
+
+    def neighbours(self, nest: krnl.IterateOp, writer: _Writer) -> None:
+        """Vectors of neighbouring results of a pool."""
+        row, column = len(nest.loops) - 2, len(nest.loops) - 1
+        window = window_of(nest, column)
+        if window is None or row < 0 or _static(nest.extents[row]) == 1:
+            writer.vectorize(column, self.lanes(nest))
+        else:
+            self.window(nest, writer, window, row, column)
 
     def inner_nests(self, nest: krnl.IterateOp) -> None:
         """Tiles inside other loops: products of an RNN's steps, a transposition with a border."""
@@ -116,7 +126,7 @@ class ScheduleKrnl(ModulePass):
             return
         window = window_of(nest, column)
         if window is not None:
-            self.window(nest, writer, window)
+            self.window(nest, writer, window, row, column)
             return
         width = _panel(nest, column) or panel_width(
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
@@ -127,13 +137,14 @@ class ScheduleKrnl(ModulePass):
         writer.block(row, rows, extents[row])
         writer.tensorize(row, column, lanes, self.rows_first(nest, column))
 
-    def window(self, nest: krnl.IterateOp, writer: _Writer, window: Window) -> None:
+    def window(
+        self, nest: krnl.IterateOp, writer: _Writer, window: Window, row: int, column: int
+    ) -> None:
         """A tile of one vector, with the window unrolled.
 
         Columns go in pieces of which the weights and what is under a row of windows stay in the
         first cache.
         """
-        row, column = nest.contraction.get_values()  # type: ignore[union-attr]
         lanes = self.lanes(nest)
         rows = window_rows(_static(nest.extents[row]), window.width, self.registers)
         window.unroll()
@@ -362,7 +373,8 @@ def _is_vectorizable(
         if not any(isinstance(op, krnl.IterateOp) for op in body.ops):
             return False
         axis = len(nest.loops) - 1
-    if _static(nest.extents[axis]) == 1:
+    extent = _static(nest.extents[axis])
+    if extent == 1:
         return False
     variable = nest.induction_variables[axis]
     seen: set[SSAValue] = {variable}
@@ -372,7 +384,7 @@ def _is_vectorizable(
             computed = seen & set(op.indices) - {variable}
             if any_store and isinstance(op, krnl.StoreOp) and not computed:
                 continue
-            if not _is_contiguous(op, variable, seen - {variable}):
+            if not _is_near(op, variable, seen - {variable}, extent is not None):
                 return False
         elif isinstance(op, krnl.IndexOp):
             if seen & set(op.operands):
@@ -410,9 +422,13 @@ def _is_index_data(op: krnl.LoadOp) -> bool:
     return any(use.operation.name == "arith.index_cast" for use in op.result.uses)
 
 
-def _is_contiguous(
-    op: krnl.LoadOp | krnl.StoreOp, variable: BlockArgument, derived: set[SSAValue]
+def _is_near(
+    op: krnl.LoadOp | krnl.StoreOp,
+    variable: BlockArgument,
+    derived: set[SSAValue],
+    any_stride: bool,
 ) -> bool:
+    """Whether the elements of a vector are neighbours, or loaded from not far apart."""
     if any(value in derived for value in op.indices):
         return False
     if variable not in op.indices:
@@ -423,7 +439,8 @@ def _is_contiguous(
     for number, result in enumerate(leading):
         if _uses(result, place) and not _is_panel_number(result, place, shape, number):
             return False
-    return _is_unit(last, place)
+    may_stride = any_stride and isinstance(op, krnl.LoadOp)
+    return _is_unit(last, place) or (may_stride and _is_strided(last, place))
 
 
 def _uses(expression: object, place: int) -> bool:
@@ -439,6 +456,22 @@ def _is_panel_number(expression: object, place: int, shape: Sequence[int], numbe
         and expression.kind is AffineBinaryOpKind.FloorDiv
         and expression.lhs == AffineDimExpr(place)
         and expression.rhs == AffineConstantExpr(shape[-1])
+    )
+
+
+def _is_strided(expression: object, place: int) -> bool:
+    """Whether an index moves by a few elements with a loop: `v * 2 + ...`."""
+    if not isinstance(expression, AffineBinaryOpExpr):
+        return False
+    if expression.kind is AffineBinaryOpKind.Add:
+        used = [side for side in (expression.lhs, expression.rhs) if _uses(side, place)]
+        return len(used) == 1 and _is_strided(used[0], place)
+    factor = expression.rhs
+    return (
+        expression.kind is AffineBinaryOpKind.Mul
+        and expression.lhs == AffineDimExpr(place)
+        and isinstance(factor, AffineConstantExpr)
+        and 1 < factor.value <= WIDEST_STRIDE
     )
 
 

@@ -1,4 +1,4 @@
-"""Windows that every channel has for itself: depthwise convolutions of many geometries."""
+"""Windows that every channel has for itself: depthwise convolutions and pools; their padding."""
 
 from __future__ import annotations
 
@@ -128,3 +128,39 @@ def test_pads_behind_other_roots(root: str, name: str) -> None:
     model = make_model(nodes, {"x": (np.float32, x.shape)}, constants)
     # onnx.reference knows no negative amounts.
     check(model, {"x": x}, rtol=1e-4, atol=1e-5, reference=name != "cutting off")
+
+
+POOLS: dict[str, dict[str, Any]] = {
+    "inside": {"kernel_shape": [2, 2], "strides": [2, 2]},
+    "around": {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
+    "strides of 2": {"kernel_shape": [3, 3], "pads": [1, 0, 1, 1], "strides": [2, 2]},
+    "strides of 3": {"kernel_shape": [3, 2], "pads": [0, 1, 0, 1], "strides": [3, 3]},
+    "strides of 4": {"kernel_shape": [2, 5], "pads": [1, 2, 0, 2], "strides": [1, 4]},
+    "larger than the image": {"kernel_shape": [15, 3], "pads": [7, 1, 7, 1]},
+}
+
+
+@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+def test_pools_in_both_layouts(op_type: str, name: str) -> None:
+    """Columns of an image are vectors where it is row-major, channels behind a convolution."""
+    nodes = [
+        helper.make_node(op_type, ["x"], ["y"], **POOLS[name]),
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node(op_type, ["c"], ["z"], **POOLS[name]),
+    ]
+    constants = {"w": floats(12, 3, 1, 1, seed=1)}
+    x = floats(2, 3, 13, 43)
+    model = make_model(nodes, {"x": (np.float32, x.shape)}, constants, ("y", "z"))
+    # onnx.reference finds no element under some of the largest windows.
+    check(model, {"x": x}, rtol=1e-4, atol=1e-4, reference=name != "larger than the image")
+
+
+@pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
+def test_pools_of_any_size(op_type: str) -> None:
+    node = helper.make_node(
+        op_type, ["x"], ["y"], kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 2]
+    )
+    model = make_model([node], {"x": (np.float32, ["n", 5, "h", "w"])})
+    shapes = [(1, 5, 1, 1), (2, 5, 2, 9), (1, 5, 20, 31)]
+    check(model, *({"x": floats(*shape)} for shape in shapes))

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from passes.lower.krnl_to_affine.tile import Tile
 
 
+WIDEST_STRIDE = 4
+"""Elements that are at most so far apart come in whole vectors, out of which they are shuffled."""
+
+
 @dataclass(frozen=True)
 class Lanes:
     """Where one vector lies in memory: an index for each lane, and which of its tile it is."""
@@ -38,8 +42,20 @@ class Lanes:
     @property
     def are_neighbours(self) -> bool:
         """Whether neighbouring lanes are neighbouring elements."""
+        return self.stride == 1
+
+    @property
+    def stride(self) -> int | None:
+        """How far apart the elements are along the innermost axis; None if along others too."""
         *leading, last = [e.coefficient(self.lane) for e in self.indices]
-        return last == 1 and not any(c is None or c for c in leading)
+        return None if any(c is None or c for c in leading) else last
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all lanes are inside of the loop, for certain."""
+        return self.dim.valid is None or (
+            isinstance(self.dim.valid, int) and len(self.inside()) == self.dim.lanes
+        )
 
     def at(self, lane: int) -> list[Affine]:
         """The indices of one lane."""
@@ -85,6 +101,8 @@ def load(tile: Tile, op: krnl.LoadOp) -> None:
             values[at] = tile.lowering.load(source, place, op)
         elif place.are_neighbours:
             values[at] = _load_vector(tile, source, place, op)
+        elif place.stride in range(2, WIDEST_STRIDE + 1) and place.is_full:
+            values[at] = _load_strided(tile, source, place, op)
         else:
             values[at] = _gather(tile, source, place, op)
     tile.env[op.result] = Varied(dims, values)
@@ -185,6 +203,26 @@ def _load_vector(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) ->
         )
     made.location = op.location
     return tile.add(made)
+
+
+def _load_strided(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:
+    """Elements that are S apart: out of S vectors, the last of which ends with the last element."""
+    stride, lanes = place.stride, place.dim.lanes
+    assert stride is not None
+    start = place.at(0)
+    along = TileDim(place.lane, 1, lanes)
+    result: SSAValue | None = None
+    for number in range(stride):
+        first = min(number * lanes, (lanes - 1) * (stride - 1))
+        shifted = [*start[:-1], start[-1] + Affine(((place.lane, 1),)) + first]
+        loaded = _load_vector(tile, source, Lanes(shifted, place.lane, along, 0), op)
+        offsets = [lane * stride - first for lane in range(lanes)]
+        chosen = [lanes + at if 0 <= at < lanes else lane for lane, at in enumerate(offsets)]
+        if result is None:
+            chosen = [at - lanes if at >= lanes else 0 for at in chosen]
+        result = _shuffle(tile, loaded if result is None else result, loaded, chosen)
+    assert result is not None
+    return result
 
 
 def _gather(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:
