@@ -439,8 +439,9 @@ def _is_near(
     for number, result in enumerate(leading):
         if _uses(result, place) and not _is_panel_number(result, place, shape, number):
             return False
-    may_stride = any_stride and isinstance(op, krnl.LoadOp)
-    return _is_unit(last, place) or (may_stride and _is_strided(last, place))
+    if not any_stride or isinstance(op, krnl.StoreOp):
+        return _is_unit(last, place)
+    return any(rule(last, place) for rule in (_is_unit, _is_strided, _is_grouped))
 
 
 def _uses(expression: object, place: int) -> bool:
@@ -473,6 +474,21 @@ def _is_strided(expression: object, place: int) -> bool:
         and isinstance(factor, AffineConstantExpr)
         and 1 < factor.value <= WIDEST_STRIDE
     )
+
+
+def _is_grouped(expression: object, place: int) -> bool:
+    """Whether all of a few iterations read the same few neighbours: `v floordiv 4 * 4 + ...`."""
+    match expression:
+        case AffineBinaryOpExpr(kind=AffineBinaryOpKind.Add, lhs=lhs, rhs=rhs):
+            used = [side for side in (lhs, rhs) if _uses(side, place)]
+            return len(used) == 1 and _is_grouped(used[0], place)
+        case AffineBinaryOpExpr(
+            kind=AffineBinaryOpKind.Mul,
+            lhs=AffineBinaryOpExpr(kind=AffineBinaryOpKind.FloorDiv, lhs=lhs, rhs=divisor),
+            rhs=factor,
+        ):
+            return lhs == AffineDimExpr(place) and divisor == factor
+    return False
 
 
 def _is_unit(expression: object, place: int) -> bool:

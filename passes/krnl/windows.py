@@ -1,4 +1,4 @@
-"""Windows that each column has for itself: depthwise convolutions.
+"""Windows that each column has for itself: depthwise convolutions, pools, narrow groups.
 
     for rows, columns:  acc = 0;  for taps:  acc += data[row + tap, column] * weight[tap, column]
 
@@ -14,7 +14,7 @@ from math import prod
 from dialects import krnl
 
 MOST_TAPS = 64
-"""Larger windows stay loops: their code would not fit the cache of decoded instructions."""
+"""More are not unrolled: their code would not fit the cache of decoded instructions."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,12 @@ class Window:
         return max(1, near_bytes // (4 * elements * lanes)) * lanes
 
     def unroll(self) -> None:
-        """Has all taps computed side by side."""
+        """Has taps computed side by side: all of them, or those of the inner loops."""
         block = self.taps.parent
         assert block is not None
-        block.insert_ops_before([krnl.UnrollOp(loop) for loop in self.taps.loops], self.taps)
+        for depth, loop in reversed(list(enumerate(self.taps.loops))):
+            if prod(self.extents[depth:]) <= MOST_TAPS:
+                block.insert_op_before(krnl.UnrollOp(loop), self.taps)
 
 
 def window_of(nest: krnl.IterateOp, column: int) -> Window | None:
@@ -60,4 +62,4 @@ def window_of(nest: krnl.IterateOp, column: int) -> Window | None:
         if not (isinstance(lower, int) and isinstance(upper, int)):
             return None
         extents.append(upper - lower)
-    return Window(taps, tuple(extents)) if 0 < prod(extents) <= MOST_TAPS else None
+    return Window(taps, tuple(extents)) if prod(extents) and extents[-1] <= MOST_TAPS else None

@@ -130,6 +130,21 @@ def test_pads_behind_other_roots(root: str, name: str) -> None:
     check(model, {"x": x}, rtol=1e-4, atol=1e-5, reference=name != "cutting off")
 
 
+@pytest.mark.parametrize(
+    ("channels", "groups", "outputs", "size"),
+    [(32, 8, 32, 3), (16, 8, 16, 5), (10, 5, 10, 3), (6, 3, 12, 3)],
+)
+def test_convolutions_in_narrow_groups(channels: int, groups: int, outputs: int, size: int) -> None:
+    weights = floats(outputs, channels // groups, size, size, seed=1)
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], group=groups, pads=[1] * 4, strides=[1, 2]),
+        helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    x = floats(2, channels, 9, 20)
+    model = make_model(nodes, {"x": (np.float32, x.shape)}, {"w": weights})
+    check(model, {"x": x}, rtol=1e-4, atol=1e-4)
+
+
 POOLS: dict[str, dict[str, Any]] = {
     "inside": {"kernel_shape": [2, 2], "strides": [2, 2]},
     "around": {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
