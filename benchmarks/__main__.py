@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks import baseline
 from benchmarks.folders import default_folder
@@ -15,15 +16,22 @@ from benchmarks.results import Results
 from runtime.cpus import available_cpus
 
 MODULES = {
-    "models": ("benchmarks.models", "real models beside onnxruntime"),
+    "models": ("benchmarks.models", "models beside onnxruntime"),
     "roofline": ("benchmarks.roofline", "every kernel beside what the machine could do"),
     "compile": ("benchmarks.compile_times", "compile time by phase, cold and from the cache"),
-    "matmul": ("benchmarks.matmul", "products with constant weights"),
-    "conv": ("benchmarks.conv", "convolutions with constant weights"),
     "overhead": ("benchmarks.overhead", "one call of a tiny static model"),
     "gpt2": ("benchmarks.gpt2", "GPT-2: logits, prefill, decode, compile time, memory"),
 }
 """A command's module, which has `run(options) -> Results`, and what it measures."""
+
+
+_PATHS: dict[str, Any] = {
+    "nargs": "*",
+    "type": Path,
+    "metavar": "PATH",
+    "default": [default_folder()],
+    "help": "models or folders of them; default: those that `write` wrote",
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -33,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name, (_, text) in MODULES.items():
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         if name in ("models", "roofline", "compile", "gpt2"):
-            command.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+            command.add_argument("paths", **_PATHS)
         _add_common(command)
         if name == "compile":
             command.add_argument("--passes", action="store_true", help="print the slowest passes")
@@ -48,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
             command.add_argument("--lengths", nargs="+", help="default 8 32 128", **lengths)
             command.add_argument("--batch", type=_positive, default=1, help="default 1")
     _add_write(commands)
+    _add_report(commands)
     return parser
 
 
@@ -58,6 +67,21 @@ def _add_write(commands: argparse._SubParsersAction) -> None:
     command.add_argument("names", nargs="*", metavar="NAME", help=text)
     text = f"a folder for each model in here; default {default_folder()}"
     command.add_argument("--to", type=Path, default=default_folder(), metavar="DIR", help=text)
+
+
+def _add_report(commands: argparse._SubParsersAction) -> None:
+    text = "write a page of results, with a plot of the kernels"
+    command = commands.add_parser("report", help=text, description=text.capitalize() + ".")
+    text = "results of `models` and `roofline`, each with the title of its section"
+    command.add_argument("results", nargs="+", type=_titled, metavar="TITLE=FILE.json", help=text)
+    command.add_argument("--to", type=Path, default=Path("docs/performance.md"), metavar="OUT.md")
+
+
+def _titled(text: str) -> tuple[str, Path]:
+    title, equals, path = text.rpartition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"'{text}' is not TITLE=FILE.json")
+    return title, Path(path)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
@@ -96,13 +120,30 @@ def _write(parser: argparse.ArgumentParser, names: Sequence[str], to: Path) -> i
     return 0
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Runs a command; the exit status is 1 if something failed or computed wrong results."""
+def _report(parser: argparse.ArgumentParser, results: Sequence[tuple[str, Path]], to: Path) -> int:
+    from benchmarks import report
+
+    try:
+        report.write(results, to)
+    except (ValueError, OSError, ImportError) as error:
+        parser.error(str(error))
+    print(to)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; without one, `models`.
+
+    The exit status is 1 if something failed or computed wrong results.
+    """
     parser = make_parser()
-    given = vars(parser.parse_args(arguments))
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["models"]
+    given = vars(parser.parse_args(words))
     command = given.pop("command")
     if command == "write":
         return _write(parser, **given)
+    if command == "report":
+        return _report(parser, **given)
     out, old = given.pop("json"), given.pop("baseline")
     try:
         earlier = Results.load(old) if old else None

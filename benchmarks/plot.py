@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import Results
-from benchmarks.roofline import memory_gb_s
 from benchmarks.table import Row
 
 LARGEST_POINT = 300.0
@@ -28,7 +27,7 @@ def draw_roofline(results: Results, path: Path) -> None:
     figure, axes = pyplot.subplots(1, len(counts), figsize=size, squeeze=False)
     for axis, threads in zip(axes[0], counts, strict=True):
         rows = [row for row in results.rows if row["threads"] == threads and row.get("flops")]
-        _draw(axis, rows, results.limit(threads, "fma_gflops"), memory_gb_s(results, threads))
+        _draw(axis, rows, results.limit(threads, "fma_gflops"), results.memory_gb_s(threads))
         axis.set_title(f"{results.machine['cpu']}, {threads} thread(s)")
     figure.tight_layout()
     figure.savefig(path)

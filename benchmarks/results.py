@@ -44,6 +44,11 @@ class Results:
         """A limit measured before; None if it was not."""
         return next((entry[key] for entry in self.limits if entry["threads"] == threads), None)
 
+    def memory_gb_s(self, threads: int) -> float:
+        """The memory's rate: the greater of reading's and copying's; 0 if not measured."""
+        rates = (self.limit(threads, key) for key in ("copy_gb_s", "read_gb_s"))
+        return max(rate or 0.0 for rate in rates)
+
     def save(self, path: Path) -> None:
         """Writes the results."""
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")

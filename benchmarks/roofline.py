@@ -93,15 +93,9 @@ def measure(model: str, threads: int) -> dict[str, list[Row]]:
 def _add_limit(row: Row, results: Results) -> None:
     """How long the kernel must take at least, over how long it takes."""
     peak = results.limit(row["threads"], "fma_gflops")
-    memory = memory_gb_s(results, row["threads"])
+    memory = results.memory_gb_s(row["threads"])
     if "flops" not in row or not peak or not memory:
         return
     computing, moving = row["flops"] / peak, row["bytes"] / memory
     row["limited_by"] = "arithmetic" if computing > moving else "memory"
     row["limit_percent"] = 100 * max(computing, moving) / (row["ours_median_ms"] * 1e6)
-
-
-def memory_gb_s(results: Results, threads: int) -> float:
-    """The memory's rate: the greater of reading's and copying's."""
-    rates = (results.limit(threads, key) for key in ("copy_gb_s", "read_gb_s"))
-    return max(rate or 0.0 for rate in rates)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from benchmarks import peers
 from benchmarks.table import Row
 from compiler.cli.compare import Tolerance, difference
 from compiler.timing import interleave
@@ -48,18 +50,33 @@ def compare_speed(
     ours, theirs = open_ours(model, threads), open_onnxruntime(model, threads)
     names = [entry.name for entry in theirs.get_outputs()]
     row = compare_results(names, ours.run(names, feed), theirs.run(names, feed), slack)
-    return row | time_sessions(ours, theirs, feed, threads, seconds)
+    others: dict[str, Any] = {}
+    if "iree" in peers.installed() and isinstance(model, str):
+        try:
+            others["iree"] = peers.open_iree(model, threads, feed)
+        except Exception as error:
+            # Whatever keeps another runtime from a model is a result, not an end.
+            row["iree_error"] = " ".join(str(error).split())[:300]
+    return row | time_sessions(ours, theirs, feed, threads, seconds, others)
 
 
-def time_sessions(ours: Any, theirs: Any, feed: Feed, threads: int, seconds: float) -> Row:
-    """Times `run` of both sessions in turn.
+def time_sessions(
+    ours: Any,
+    theirs: Any,
+    feed: Feed,
+    threads: int,
+    seconds: float,
+    others: Mapping[str, Any] = MappingProxyType({}),
+) -> Row:
+    """Times `run` of both sessions, and calls of ``others``, in turn.
 
-    The row has ``ours_median_ms``, ``ours_best_ms``, ``ours_samples``, the same for ``ort``, and
-    ``ratio``: onnxruntime's median over ours, above 1 is better.
+    The row has ``ours_median_ms``, ``ours_best_ms``, ``ours_samples``, the same for ``ort`` and the
+    others; ``ratio`` is onnxruntime's median over ours, above 1 is better, as are ``NAME_ratio``.
     """
-    calls = {
+    calls: dict[str, Any] = {
         "ours": lambda: ours.run(None, feed),
         "ort": lambda: theirs.run(None, feed),
+        **others,
     }
     timings = interleave(calls, seconds, threads)
     row: Row = {}
@@ -67,7 +84,9 @@ def time_sessions(ours: Any, theirs: Any, feed: Feed, threads: int, seconds: flo
         row[f"{name}_median_ms"] = round(timing.median_seconds * 1e3, 6)
         row[f"{name}_best_ms"] = round(timing.best_seconds * 1e3, 6)
         row[f"{name}_samples"] = timing.samples
-    return row | {"ratio": timings["ort"].median_seconds / timings["ours"].median_seconds}
+    least = timings["ours"].median_seconds
+    ratios = {f"{name}_ratio": timings[name].median_seconds / least for name in others}
+    return row | {"ratio": timings["ort"].median_seconds / least, **ratios}
 
 
 def compare_results(

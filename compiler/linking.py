@@ -20,7 +20,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute
 
 from compiler.codegen import compile_modules
-from compiler.llvm_text import kernel_modules
+from compiler.llvm_text import INDIRECT_CALL, kernel_modules
 from compiler.object_cache import ObjectCache
 from compiler.report import Report
 from compiler.target import Target
@@ -31,8 +31,11 @@ from dialects.onnx.constants import array_of, pool_of
 from dialects.onnx.dims import symbols_of
 from dialects.onnx.locations import node_names
 from dialects.onnx.types import dtype_of
+from runtime import pool
+from runtime.cpus import cpu_identity
 from runtime.dtypes import BYTE_NAMES
 from runtime.errors import InternalError, Place
+from runtime.manifest import FORMAT
 from runtime.program import Program
 
 
@@ -56,6 +59,8 @@ def link(
     report.listener("generating code")
     start = perf_counter()
     texts = kernel_modules(module, attributes=target.function_attributes)
+    if any(INDIRECT_CALL in text for text in texts.values()):
+        texts[pool.OBJECT] = pool.source(target.architecture)
     objects = compile_modules(texts, target, cache)
     report.code_seconds = perf_counter() - start
     constants = _constants(module, ctx)
@@ -105,12 +110,13 @@ def manifest(module: ModuleOp, target: Target, constants: list[str]) -> dict[str
     arena = attributes.get("hal.arena_bytes")
     known = _input_symbols(attributes["hal.inputs"])
     return {
-        "format": 1,
+        "format": FORMAT,
         "producer": PRODUCER,
         "target": {
             "triple": target.triple,
             "cpu": target.cpu,
             "features": target.features,
+            "identity": (cpu_identity() or "") if target.is_host else "",
         },
         "inputs": _signature(attributes["hal.inputs"], None),
         "outputs": _signature(attributes["hal.outputs"], known),

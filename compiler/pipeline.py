@@ -69,6 +69,12 @@ class Pipeline:
         place = self.names.index(self._known(name))
         return self._splice(place, place + 1, text)
 
+    def with_option(self, name: str, option: str) -> Pipeline:
+        """With another option, such as "explain=true", of the first pass of that name."""
+        entry = self.entries[self.names.index(self._known(name))]
+        options = entry.partition("{")[2].rpartition("}")[0]
+        return self.replace(name, f"{name}{{{' '.join(filter(None, (options, option)))}}}")
+
     def without(self, name: str) -> Pipeline:
         """Without any pass of that name."""
         self._known(name)

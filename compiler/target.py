@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from runtime.cpus import available_cpus
+from compiler.object_cache import ObjectCache, content_key
+from runtime.cpus import available_cpus, cpu_identity
 from runtime.errors import UnsupportedError
 
 _KIB = 1024
@@ -111,17 +115,15 @@ class Target:
 
 @cache
 def _host() -> Target:
-    import llvmlite.binding as binding
-
-    features = binding.get_host_cpu_features()
-    triple = binding.get_process_triple()
+    triple, cpu, features = _ask_llvm_once()
     architecture = triple.partition("-")[0]
-    bits, registers = _vectors(architecture, {name for name, on in features.items() if on})
+    present = {name[1:] for name in features.split(",") if name.startswith("+")}
+    bits, registers = _vectors(architecture, present)
     l1, l2, l3 = _cache_bytes()
     return Target(
         triple=triple,
-        cpu=binding.get_host_cpu_name(),
-        features=features.flatten(),
+        cpu=cpu,
+        features=features,
         vector_bits=bits,
         vector_registers=registers,
         l1_bytes=l1,
@@ -130,6 +132,30 @@ def _host() -> Target:
         cores=available_cpus(),
         abi=_abi(architecture),
     )
+
+
+def _ask_llvm_once() -> tuple[str, str, str]:
+    """The host's triple, CPU and features, from the user's cache if LLVM said them before."""
+    identity, llvmlite = cpu_identity(), importlib.util.find_spec("llvmlite")
+    if identity is None or llvmlite is None or llvmlite.origin is None:
+        return _ask_llvm()
+    status = os.stat(llvmlite.origin)
+    installed = f"{llvmlite.origin} {status.st_size} {status.st_mtime_ns}"
+    host_cache, key = ObjectCache.default(), content_key("host", identity, installed)
+    known = host_cache.get(key)
+    if known is not None:
+        triple, cpu, features = json.loads(known)
+        return triple, cpu, features
+    found = _ask_llvm()
+    host_cache.put(key, json.dumps(found).encode())
+    return found
+
+
+def _ask_llvm() -> tuple[str, str, str]:
+    import llvmlite.binding as binding
+
+    features = binding.get_host_cpu_features().flatten()
+    return binding.get_process_triple(), binding.get_host_cpu_name(), features
 
 
 def _vectors(architecture: str, features: set[str]) -> tuple[int, int]:

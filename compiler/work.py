@@ -9,6 +9,7 @@ what is selected.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from dialects.onnx.ops import OnnxOp, Recurrence
+from dialects.onnx.ops import Dispatch, OnnxOp, Recurrence
 from dialects.onnx.types import dims_of, dtype_of, is_tensor
 from passes.lower.onnx_to_krnl.registry import key_of
 
@@ -59,11 +60,13 @@ class Work:
 class WorkObserver:
     """An observer of passes that counts the work of every dispatch, by its kernel's name.
 
-    Kernels with sizes that are not known as numbers are left out.
+    Kernels with sizes that are not known as numbers are left out. ``calls`` says how often each
+    kernel is called, those of loops' bodies once.
     """
 
     def __init__(self) -> None:
         self.work: dict[str, Work] = {}
+        self.calls: Counter[str] = Counter()
 
     def __call__(self, stage: str, name: str, module: ModuleOp, ctx: Context) -> None:
         """Looks at the module once dispatches are formed."""
@@ -71,10 +74,21 @@ class WorkObserver:
         if name != "onnx-form-dispatches":
             return
         for function in module.ops:
-            if isinstance(function, FuncOp) and "onnx.dispatch" in function.attributes:
+            if not isinstance(function, FuncOp):
+                continue
+            if "onnx.dispatch" in function.attributes:
                 work = work_of(function)
                 if work is not None:
                     self.work[function.sym_name.data] = work
+            else:
+                calls = (op for op in function.walk() if isinstance(op, Dispatch))
+                self.calls.update(call.callee.string_value() for call in calls)
+
+    def each_call(self) -> list[Work]:
+        """The work of every call in a run; empty if some of it is not known."""
+        if not all(name in self.work for name in self.calls):
+            return []
+        return [self.work[name] for name, count in self.calls.items() for _ in range(count)]
 
 
 def work_of(function: FuncOp) -> Work | None:

@@ -17,6 +17,7 @@ from runtime import memory
 from runtime.errors import InternalError, InvalidModelError, TerraceError
 from runtime.jit import Library, load_objects
 from runtime.plan import UNKNOWN, Plan, Planner, Shapes, fill_in, int64_array
+from runtime.pool import OBJECT as POOL_OBJECT
 from runtime.pool import ParallelFor, parallel_for
 from runtime.program import Program
 from runtime.target import check_target
@@ -124,7 +125,7 @@ class NativeExecutable(Executable):
         super().__init__(program, Planner(program, _FUNCTION(plan) if plan else None))
         self._entry = _FUNCTION(addresses["terrace_run"])
         self._threads = threads
-        self._helpers = parallel_for(threads) if program.signature.parallel else ParallelFor(0, 0)
+        self._helpers = parallel_for(program)
         self._constants = _constant_table(program)
         self._frames: list[_Frame] = []
         self.trace = Trace() if program.signature.spans else None
@@ -185,9 +186,10 @@ def _load(program: Program) -> Library:
     symbols = ["terrace_run"]
     if program.signature.arena_bytes is None:
         symbols.append("terrace_plan")
-    if not program.objects:
+    images = [image for name, image in program.objects.items() if name != POOL_OBJECT]
+    if not images:
         raise InvalidModelError("the program has no object code")
-    return load_objects(program.objects.values(), symbols)
+    return load_objects(images, symbols)
 
 
 def _constant_table(program: Program) -> ctypes.Array:

@@ -1,8 +1,7 @@
 """The manifest of a program: its signature, target and messages, checked and typed.
 
 The form of the JSON is in docs/architecture.md. Optional here: ``messages[i]["error"]`` is the kind
-of error a message stands for ("input" if absent, "device", "internal"), and ``"parallel": false``
-promises that no kernel calls ``context.parallel_for``, which saves setting up the thread pool.
+of error a message stands for ("input" if absent, "device", "internal").
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from runtime.errors import (
     UnsupportedError,
 )
 
-FORMAT = 1
+FORMAT = 2
 """The version of the program file and of the native entry points that this runtime understands."""
 
 _ERRORS: dict[str, type[TerraceError]] = {
@@ -54,11 +53,14 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The machine the object code is for. ``features`` is LLVM's list, ``+avx2,-avx512f``."""
+    """The machine the object code is for. ``features`` is LLVM's list, ``+avx2,-avx512f``;
+    ``identity`` the `runtime.cpus.cpu_identity` of the machine that it was compiled for and on.
+    """
 
     triple: str = ""
     cpu: str = ""
     features: str = ""
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,6 @@ class Manifest:
     target: Target
     arena_bytes: int | None
     messages: tuple[Message, ...]
-    parallel: bool
     metadata: Mapping[str, Any]
     spans: tuple[Span, ...] = ()
 
@@ -123,7 +124,6 @@ def parse_manifest(manifest: object) -> Manifest:
         target=_target(_Table(top.get("target", dict), "'target'")),
         arena_bytes=arena_bytes,
         messages=tuple(_message(table) for table in top.tables("messages", ())),
-        parallel=top.get("parallel", bool, True),
         metadata=top.get("metadata", dict, {}),
         spans=tuple(_span(table) for table in top.tables("spans", ())),
     )
@@ -183,8 +183,11 @@ def _constants(top: _Table) -> tuple[str, ...]:
     return tuple(names)
 
 
+_TARGET_KEYS = ("triple", "cpu", "features", "identity")
+
+
 def _target(table: _Table) -> Target:
-    return Target(*(table.get(key, str, "") for key in ("triple", "cpu", "features")))
+    return Target(*(table.get(key, str, "") for key in _TARGET_KEYS))
 
 
 def _message(table: _Table) -> Message:

@@ -1,24 +1,25 @@
-"""``context.parallel_for``: the fork-join pool of pool.ll, compiled by LLVM at first need.
+"""``context.parallel_for``: the fork-join pool, whose code comes with programs.
 
-All networks of a process share one pool. It has as many workers as the widest run so far asked for;
-they are started by the first parallel loop and never end. Idle workers sleep. A run that finds the
-pool taken by another one, or is inside a parallel loop already, does all its work itself.
+The compiler translates pool.ll (`source`) for a program's target and puts the object beside the
+kernels. All networks of a process share one pool, that of the first program that needs it. It has
+as many workers as the widest run so far asked for; they are started by the first parallel loop and
+never end. Idle workers sleep. A run that finds the pool taken by another one, or is inside a
+parallel loop already, does all its work itself.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import platform
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.cpus import available_cpus, default_threads
-from runtime.jit import load_ir
+from runtime.jit import load_objects
+from runtime.program import Program
 
-__all__ = ["ParallelFor", "available_cpus", "default_threads", "parallel_for"]
+OBJECT = "terrace_pool"
+"""The name of the pool's object code among a program's objects."""
 
 SPIN_NS = 200_000
 """How long a thread without work looks for some before it sleeps.
@@ -32,13 +33,6 @@ _PAUSES = {
     "aarch64": ("call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"),
     "arm64": ("call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"),
 }
-
-_SERIAL = """
-define void @terrace_parallel_for(ptr %context, ptr %body, ptr %closure, i64 %n, i64 %grain) {
-  call void %body(ptr %closure, i64 0, i64 %n)
-  ret void
-}
-"""
 
 
 class _Settings(ctypes.Structure):
@@ -60,31 +54,33 @@ class ParallelFor:
 
 
 _lock = threading.Lock()
+_pools: list[ParallelFor] = []
 
 
-def parallel_for(threads: int) -> ParallelFor:
-    """The ``parallel_for`` for runs on up to ``threads`` threads.
+def source(architecture: str) -> str:
+    """The pool as LLVM IR text for an architecture, the first part of a triple."""
+    call, declaration = _PAUSES.get(architecture, ("", ""))
+    pause = f"define internal void @pause() {{\n  {call}\n  ret void\n}}\n{declaration}\n"
+    return Path(__file__).with_name("pool.ll").read_text(encoding="utf-8") + pause
+
+
+def parallel_for(program: Program) -> ParallelFor:
+    """The ``parallel_for`` for runs of a program: none if it comes without, having no parallel
+    loops.
 
     Raises:
-        DeviceError: the pool cannot be compiled on this machine.
+        DeviceError: the program's pool cannot be loaded on this machine.
     """
+    if OBJECT not in program.objects:
+        return ParallelFor(0, 0)
     with _lock:
-        return _serial() if threads == 1 else _forking()
+        if not _pools:
+            _pools.append(_load(program.objects[OBJECT]))
+        return _pools[0]
 
 
-@functools.cache
-def _serial() -> ParallelFor:
-    library = load_ir(_SERIAL, ["terrace_parallel_for"])
-    library.keep_forever()
-    return ParallelFor(library.addresses["terrace_parallel_for"], 0)
-
-
-@functools.cache
-def _forking() -> ParallelFor:
-    call, declaration = _PAUSES.get(platform.machine(), ("", ""))
-    pause = f"define internal void @pause() {{\n  {call}\n  ret void\n}}\n{declaration}\n"
-    text = Path(__file__).with_name("pool.ll").read_text(encoding="utf-8")
-    library = load_ir(text + pause, ["terrace_parallel_for", "terrace_pool"])
+def _load(image: bytes) -> ParallelFor:
+    library = load_objects([image], ["terrace_parallel_for", "terrace_pool"])
     library.keep_forever()
     pool = library.addresses["terrace_pool"]
     settings = _Settings.from_address(pool)

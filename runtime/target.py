@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runtime.cpus import cpu_identity
 from runtime.errors import DeviceError
 from runtime.manifest import Target
 
@@ -24,6 +25,8 @@ def check_target(target: Target) -> None:
         DeviceError: another architecture or system, or CPU features that the host lacks; the
             message lists them.
     """
+    if target.identity and target.identity == cpu_identity():
+        return
     import llvmlite.binding as llvm
 
     host_triple = llvm.get_process_triple()

@@ -101,7 +101,13 @@ def _target(parser: argparse.ArgumentParser) -> None:
 def _compile(parser: argparse.ArgumentParser) -> None:
     _compiling(parser)
     _target(parser)
-    parser.add_argument("--emit", choices=[*NAMES, *CODE], help="what to print or write")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--emit", choices=[*NAMES, *CODE], help="what to print or write")
+    what.add_argument(
+        "--explain",
+        action="store_true",
+        help="say why each kernel got its schedule, and what it was not fused with",
+    )
     parser.add_argument("--dump-stages", type=Path, metavar="DIR", help="write each stage's text")
     _printing(parser)
 

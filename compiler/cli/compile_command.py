@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from compiler import stages
+from compiler.cli.explain import explain
 from compiler.cli.output import check_absent, write_bytes, write_file, write_text
 from compiler.cli.printing import byte_text, dump_stages, print_after_all, print_times
 from compiler.cli.progress import Progress
@@ -32,7 +33,7 @@ def run(options: Namespace) -> int:
     """Runs the command."""
     output: Path | None = options.output
     kind = options.emit or (output and _KINDS.get(output.suffix))
-    if output is not None and kind is None:
+    if output is not None and kind is None and not options.explain:
         raise InputError(f"what to write to {output}?", hint="say so with --emit")
     if output is None and kind == "program":
         raise InputError("a program does not go to standard output", hint="give a file with -o")
@@ -40,6 +41,9 @@ def run(options: Namespace) -> int:
     request = request_of(options)
     observers = _observers(options)
     with Progress() as progress:
+        if options.explain:
+            write_text("\n".join(explain(request, progress)) + "\n", output, options.force)
+            return 0
         if kind in (None, "program"):
             built = build(request, not options.no_cache, observers, progress)
             report = built.report

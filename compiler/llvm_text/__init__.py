@@ -7,4 +7,7 @@ by itself.
 
 from compiler.llvm_text.modules import kernel_modules, module_text
 
-__all__ = ["kernel_modules", "module_text"]
+__all__ = ["INDIRECT_CALL", "kernel_modules", "module_text"]
+
+INDIRECT_CALL = "call void %"
+"""Stands in the text of what runs loops in parallel: by the address of `parallel_for`."""

@@ -29,7 +29,7 @@ from math import prod
 
 from xdsl.context import Context
 from xdsl.dialects import func
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineDimExpr
 from xdsl.passes import ModulePass
@@ -45,6 +45,9 @@ TRANSPOSED_TILE = 32
 ENOUGH_SHARES = 16
 """Iterations that can be shared out evenly to some threads."""
 
+FORKS_WORTH = 6
+"""Times `parallel_work` from which on threads are started inside a loop, at every iteration."""
+
 ASSUMED_EXTENT = 64
 """Iterations counted for a loop of unknown length."""
 
@@ -55,7 +58,7 @@ class ScheduleKrnl(ModulePass):
 
     ``vector_bits`` and ``registers`` describe the target's vector unit, ``near_bytes`` is its first
     cache; ``parallel_work`` is the number of scalar operations that is worth giving to another
-    thread.
+    thread. With ``explain`` each kernel's attribute ``remarks`` says why it got its schedule.
     """
 
     name = "krnl-schedule"
@@ -64,27 +67,37 @@ class ScheduleKrnl(ModulePass):
     registers: int = 32
     near_bytes: int = 32_768
     parallel_work: int = 50_000
+    explain: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Schedules every kernel of the module in place."""
         for kernel in op.ops:
             if isinstance(kernel, func.FuncOp) and kernel.body.blocks:
+                remarks: list[str] = []
                 for nest in list(kernel.body.block.ops):
                     if isinstance(nest, krnl.IterateOp) and not nest.inits:
-                        self.schedule(nest)
+                        self.schedule(nest, remarks)
+                if self.explain:
+                    known = kernel.attributes.get("remarks", ArrayAttr([]))
+                    assert isinstance(known, ArrayAttr)
+                    kernel.attributes["remarks"] = ArrayAttr([*known, *map(StringAttr, remarks)])
 
-    def schedule(self, nest: krnl.IterateOp) -> None:
-        """Schedules one outermost nest."""
-        writer = _Writer(nest)
+    def schedule(self, nest: krnl.IterateOp, remarks: list[str]) -> None:
+        """Schedules one outermost nest; says why in ``remarks``."""
+        writer = _Writer(nest, remarks)
         if nest.contraction is not None:
             self.contraction(nest, writer)
         elif _is_vectorizable(nest):
             self.neighbours(nest, writer)
         elif (row := _transposed(nest)) is not None:
             writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
-        else:
-            self.inner_nests(nest)
-        self.parallelize(nest, writer)
+            writer.remark(
+                f"squares of {TRANSPOSED_TILE}: it reads along one loop, writes along another"
+            )
+        shared = self.parallelize(nest, writer)
+        if not writer.tiles:
+            writer.remark("loops in order, the innermost one for LLVM's vectorizer")
+            self.inner_nests(nest, shared, remarks)
         writer.insert()
 
     def neighbours(self, nest: krnl.IterateOp, writer: _Writer) -> None:
@@ -92,18 +105,25 @@ class ScheduleKrnl(ModulePass):
         row, column = len(nest.loops) - 2, len(nest.loops) - 1
         window = window_of(nest, column)
         if window is None or row < 0 or _static(nest.extents[row]) == 1:
-            writer.vectorize(column, self.lanes(nest))
+            lanes = self.lanes(nest)
+            writer.vectorize(column, lanes)
+            writer.remark(f"{lanes} neighbours at a time, each around its own reduction")
         else:
             self.window(nest, writer, window, row, column)
 
-    def inner_nests(self, nest: krnl.IterateOp) -> None:
-        """Tiles inside other loops: products of an RNN's steps, a transposition with a border."""
+    def inner_nests(self, nest: krnl.IterateOp, shared: bool, remarks: list[str]) -> None:
+        """Tiles inside other loops: products of an RNN's steps, a transposition with a border.
+
+        Where the loops around it are not ``shared`` out, a large product is.
+        """
         for inner in list(nest.body.walk()):
             if not isinstance(inner, krnl.IterateOp) or inner.inits:
                 continue
-            writer = _Writer(inner)
+            writer = _Writer(inner, remarks)
             if inner.contraction is not None:
                 self.contraction(inner, writer)
+                if not shared and _work(inner) >= FORKS_WORTH * self.parallel_work:
+                    self.parallelize(inner, writer)
             elif (row := _transposed(inner)) is not None:
                 writer.transpose(row, TRANSPOSED_TILE, self.lanes(inner))
             writer.insert()
@@ -123,6 +143,7 @@ class ScheduleKrnl(ModulePass):
         lanes = self.lanes(nest)
         extents = [_static(bounds) for bounds in nest.extents]
         if not _is_vectorizable(nest, column, any_store=extents[column] is not None):
+            writer.remark("no tile: its columns are not neighbours in memory")
             return
         window = window_of(nest, column)
         if window is not None:
@@ -131,11 +152,24 @@ class ScheduleKrnl(ModulePass):
         width = _panel(nest, column) or panel_width(
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
         )
+        if extents[row] == 1:
+            # Nothing is used twice: two panels at once are two streams from memory, and so many
+            # more sums that none waits for the one before it.
+            width *= 2
         vectors = max(1, width // lanes)
         rows = tile_rows(extents[row], vectors, self.registers)
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
-        writer.tensorize(row, column, lanes, self.rows_first(nest, column))
+        rows_first = self.rows_first(nest, column)
+        writer.tensorize(row, column, lanes, rows_first)
+        writer.remark(
+            f"a tile of {rows} rows by {vectors} vectors of {lanes}, {self.registers} registers; "
+            + (
+                f"rows outermost: the right-hand side stays in {self.near_bytes} bytes"
+                if rows_first
+                else "panels of columns outermost: one at a time stays in the cache"
+            )
+        )
 
     def window(
         self, nest: krnl.IterateOp, writer: _Writer, window: Window, row: int, column: int
@@ -152,6 +186,10 @@ class ScheduleKrnl(ModulePass):
         writer.block(column, lanes, _static(nest.extents[column]))
         writer.block(row, rows, _static(nest.extents[row]))
         writer.tensorize(row, column, lanes, rows_first=True)
+        writer.remark(
+            f"a tile of {rows} rows by one vector of {lanes}, {self.registers} registers: "
+            "columns share no operand, rows what is under an unrolled window"
+        )
 
     def rows_first(self, nest: krnl.IterateOp, column: int) -> bool:
         """Whether strips of rows are outermost, each going through all panels of columns.
@@ -168,12 +206,13 @@ class ScheduleKrnl(ModulePass):
         columns = _static(nest.extents[column]) or ASSUMED_EXTENT
         return 4 * prod(taps) * columns <= self.near_bytes
 
-    def parallelize(self, nest: krnl.IterateOp, writer: _Writer) -> None:
-        """Shares out the outermost loops when there is enough work."""
+    def parallelize(self, nest: krnl.IterateOp, writer: _Writer) -> bool:
+        """Shares out the outermost loops when there is enough work; tells whether it did."""
         work = _work(nest)
         loops = writer.outer_loops()
         if work < 2 * self.parallel_work or not loops:
-            return
+            writer.remark(f"one thread: {work} operations, {len(loops)} loops to share out")
+            return False
         chosen: list[SSAValue] = []
         shares = certain = 1
         for loop in loops:
@@ -184,9 +223,12 @@ class ScheduleKrnl(ModulePass):
             if certain >= ENOUGH_SHARES:
                 break
         if shares < 2:
-            return
+            writer.remark("one thread: a single iteration to share out")
+            return False
         grain = max(1, min(shares // 2, int(self.parallel_work * shares / work)))
         writer.ops.append(krnl.ParallelOp(chosen, grain))
+        writer.remark(f"{shares} iterations for threads, {grain} at least: {work} operations")
+        return True
 
 
 @dataclass(frozen=True)
@@ -201,14 +243,20 @@ class _Loop:
 class _Writer:
     """Collects the schedule operations of one nest, and the order of its loops."""
 
-    def __init__(self, nest: krnl.IterateOp) -> None:
+    def __init__(self, nest: krnl.IterateOp, remarks: list[str]) -> None:
         self.nest = nest
+        self.remarks = remarks
         self.ops: list[Operation] = []
         self.outer = list(nest.loops)
         self.iterations = [ASSUMED_EXTENT if (n := _static(b)) is None else n for b in nest.extents]
         self.handles: list[SSAValue] = list(nest.loops)
         self.first: list[_Loop] = []
         self.tiles: dict[int, SSAValue] = {}
+
+    def remark(self, text: str) -> None:
+        """Says why something was chosen."""
+        sizes = ("?" if (n := _static(bounds)) is None else str(n) for bounds in self.nest.extents)
+        self.remarks.append(f"loops of {' x '.join(sizes)}: {text}")
 
     def block(self, axis: int, size: int, extent: int | None) -> None:
         """Cuts a loop into tiles; a loop that is one tile stays whole."""

@@ -28,6 +28,7 @@ from xdsl.passes import ModulePass
 
 from dialects.hal import sizes_of
 from dialects.onnx.dims import Dim, parse_dim, symbol, symbols_of
+from dialects.onnx.locations import node_names
 from dialects.onnx.ops import OnnxOp, Symbols
 from dialects.onnx.types import dims_of, is_tensor, layout_of
 from passes.lower.onnx_to_krnl.registry import FRAMES, HOST, MAPS, POINTWISE, ROOTS, key_of
@@ -96,28 +97,37 @@ READ_ONCE = frozenset(
 """Roots that read each element once: even costly operations may be computed in front of them."""
 
 
+CYCLE = "another operand is computed from the kernel's own result"
+
+
 @dataclass(frozen=True)
 class FormDispatches(ModulePass):
-    """Fuses, outlines and deduplicates."""
+    """Fuses, outlines and deduplicates.
+
+    With ``explain`` a dispatch has an attribute ``remarks``: what it was not fused with, and why.
+    """
 
     name = "onnx-form-dispatches"
+
+    explain: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrites every function of the module in place."""
         outliner = Outliner(op)
         for function in list(op.ops):
             if isinstance(function, func.FuncOp) and not function.is_declaration:
-                _form(function.body.block, outliner)
+                self._form(function.body.block, outliner)
 
-
-def _form(block: Block, outliner: Outliner) -> None:
-    for op in block.ops:
-        for region in op.regions:
-            for nested in region.blocks:
-                _form(nested, outliner)
-    grouping = Grouping(block)
-    grouping.run()
-    outliner.outline(block, grouping)
+    def _form(self, block: Block, outliner: Outliner) -> None:
+        for op in block.ops:
+            for region in op.regions:
+                for nested in region.blocks:
+                    self._form(nested, outliner)
+        grouping = Grouping(block)
+        grouping.run()
+        if self.explain:
+            grouping.explain()
+        outliner.outline(block, grouping)
 
 
 class Grouping:
@@ -127,6 +137,7 @@ class Grouping:
         self.block = block
         self.group_of: dict[Operation, Group] = {}
         self.groups: dict[Group, None] = {}
+        self.obstacles: dict[tuple[Operation, Operation], str] = {}
         self.position = {op: number for number, op in enumerate(block.ops)}
         self.definers = {
             name: op for op in block.ops if isinstance(op, Symbols) for name in _defined(op)
@@ -157,6 +168,14 @@ class Grouping:
         return all(dims_of(r.type) is not None for r in op.results if is_tensor(r.type)) and not (
             is_view(op) and self._stays_view(op)
         )
+
+    def explain(self) -> None:
+        """Gives groups the reasons why they are kernels of their own."""
+        for (producer, user), reason in self.obstacles.items():
+            source, group = self.group_of[producer], self.group_of[user]
+            if source is not group and self.is_dispatch(source) and self.is_dispatch(group):
+                remark = f"{_label(user)} is not fused with {_label(producer)}: {reason}"
+                group.remarks[remark] = None
 
     # Groups ---------------------------------------------------------------------------------
 
@@ -215,6 +234,11 @@ class Grouping:
             group.paths[result] = (result,)
         if ROOTS[key].fuses != "none":
             self._absorb_operands(op, group)
+            return
+        for operand in op.operands:
+            owner = operand.owner
+            if isinstance(owner, Operation) and self.group_of.get(owner):
+                self.obstacles[owner, op] = f"{op.OP_TYPE} computes nothing in front of it"
 
     def _framed(self, op: OnnxOp, key: tuple[str, str]) -> Group | None:
         """The group that computes what an operation only puts something around."""
@@ -240,29 +264,33 @@ class Grouping:
                 and source is not group
                 and source.root is None
                 and self.is_dispatch(source)
-                and self._is_only_for(source, user, group)
             ):
-                self._merge(source, group)
+                assert isinstance(owner, Operation)
+                obstacle = self._why_not_only_for(source, user, group)
+                if obstacle:
+                    self.obstacles.setdefault((owner, user), obstacle)
+                else:
+                    self._merge(source, group)
 
-    def _is_only_for(self, source: Group, user: OnnxOp, group: Group) -> bool:
-        """Whether all that others take of a group may be computed where they read it."""
+    def _why_not_only_for(self, source: Group, user: OnnxOp, group: Group) -> str:
+        """Why a group may not be computed where its values are read; "" if it may."""
         for value in [result for op in source.ops for result in op.results]:
             for use in value.uses:
                 op = use.operation
                 if self.group_of.get(op) is source:
                     continue
                 if not isinstance(op, OnnxOp) or op.parent is not self.block:
-                    return False
+                    return "its result leaves the graph"
                 if op is not user and self.group_of.get(op) is not group:
-                    return False
-                if not self._may_compute(source, value, op, use.index, group):
-                    return False
-        return True
+                    return f"{_label(op)} takes its result, too"
+                if obstacle := self._why_not_compute(source, value, op, use.index, group):
+                    return obstacle
+        return ""
 
-    def _may_compute(
+    def _why_not_compute(
         self, source: Group, value: SSAValue, op: OnnxOp, number: int, group: Group
-    ) -> bool:
-        """Whether a group may be computed wherever an operation reads an element of its value."""
+    ) -> str:
+        """Why a group may not be computed wherever an operation reads an element of its value."""
         key = key_of(op)
         assert key is not None
         maps_only = all(key_of(other) in MAPS for other in source.ops)
@@ -270,15 +298,16 @@ class Grouping:
         if group.root is not None and not group.is_behind(op):
             rule = ROOTS[_key(group.root)]
             if op is group.root and rule.operands is not None and number not in rule.operands:
-                return False
+                return f"operand {number} of {group.root.OP_TYPE} is read from memory"
             if rule.fuses == "none" or (rule.fuses == "maps" and not maps_only):
-                return False
+                return f"{group.root.OP_TYPE} computes nothing in front of it"
             if costly and group.root.OP_TYPE not in READ_ONCE:
-                return False
+                return f"{group.root.OP_TYPE} reads elements again that are costly to compute"
         if key in MAPS:
-            return maps_only or MAPS[key].forward is not None
+            known = maps_only or MAPS[key].forward is not None
+            return "" if known else f"{op.OP_TYPE} is computed from where its results lie"
         broadcast = key in POINTWISE and dims_of(value.type) != dims_of(op.results[0].type)
-        return not (costly and broadcast)
+        return "it is broadcast, and costly to compute again" if costly and broadcast else ""
 
     # Pointwise operations and maps ------------------------------------------------------------
 
@@ -298,49 +327,55 @@ class Grouping:
             group = self.group_of.get(owner) if isinstance(owner, Operation) else None
             if group is None or not self.is_dispatch(group) or group is best:
                 continue
-            if not self._can_join(op, key, operand, group):
+            if obstacle := self._why_not_join(op, key, operand, group):
+                assert isinstance(owner, Operation)
+                self.obstacles.setdefault((owner, op), obstacle)
                 continue
             if best is None or group.number > best.number:
                 best = group
         return best
 
-    def _can_join(self, op: OnnxOp, key: tuple[str, str], operand: SSAValue, group: Group) -> bool:
+    def _why_not_join(
+        self, op: OnnxOp, key: tuple[str, str], operand: SSAValue, group: Group
+    ) -> str:
+        """Why an operation may not be computed in a group that it takes a value of."""
         if group.root is None:
-            return self._can_join_pure(op, key, operand, group)
-        if not ROOTS[_key(group.root)].epilogue or operand not in group.paths:
-            return False
+            return self._why_not_join_pure(op, key, operand, group)
+        if not ROOTS[_key(group.root)].epilogue:
+            return f"nothing is computed behind {group.root.OP_TYPE}"
+        if operand not in group.paths:
+            return "it is computed in front of the kernel's root"
         if key in POINTWISE:
             if dims_of(operand.type) != dims_of(op.results[0].type):
-                return False
-        elif (
-            MAPS[key].forward is None
-            or op.operands[0] is not operand
-            or len(list(operand.uses)) != 1
-        ):
-            return False
+                return "it is broadcast"
+        elif MAPS[key].forward is None or op.operands[0] is not operand:
+            return f"{op.OP_TYPE} is computed from where its results lie"
+        elif len(list(operand.uses)) != 1:
+            return "others take its result, too"
         if not _keeps_neighbours(op, group.root):
-            return False
+            return "columns would no longer be neighbours in memory"
         path = group.paths[operand]
         for other in op.operands:
             inside = isinstance(other.owner, Operation) and self.group_of.get(other.owner) is group
             if inside and (other not in group.paths or group.paths[other] != path):
-                return False
+                return "its operands come from different elements of the root's result"
         if self._makes_cycle(op, group):
-            return False
+            return CYCLE
         step = (op,) if key in MAPS else ()
         for result in op.results:
             group.paths[result] = (*path, *step)
-        return True
+        return ""
 
-    def _can_join_pure(
+    def _why_not_join_pure(
         self, op: OnnxOp, key: tuple[str, str], operand: SSAValue, group: Group
-    ) -> bool:
+    ) -> str:
         """Beside a pointwise group whose value others need too: one pass over memory for both."""
         if key not in POINTWISE or any(key_of(other) not in POINTWISE for other in group.ops):
-            return False
+            return "not all of it is pointwise"
         same = dims_of(operand.type) == dims_of(op.results[0].type)
-        same = same and layout_of(operand.type) == layout_of(op.results[0].type)
-        return same and not self._makes_cycle(op, group)
+        if not same or layout_of(operand.type) != layout_of(op.results[0].type):
+            return "it is broadcast or laid out differently"
+        return CYCLE if self._makes_cycle(op, group) else ""
 
     def _makes_cycle(self, op: OnnxOp, group: Group) -> bool:
         """Whether an operand from elsewhere is itself computed from the group."""
@@ -392,6 +427,13 @@ def _symbols_used(op: Operation) -> set[str]:
         for pair in pairs if isinstance(pairs, ArrayAttr) else ():
             dims += sizes_of(pair)
     return set[str]().union(*(symbols_of(dim) for dim in dims))
+
+
+def _label(op: Operation) -> str:
+    """An operation for people: its type, and its node's name."""
+    names = ", ".join(node_names(op.location))
+    kind = key_of(op)
+    return (kind[1] if kind else op.name) + (f" '{names}'" if names else "")
 
 
 def _key(op: OnnxOp) -> tuple[str, str]:

@@ -23,7 +23,7 @@ class Group:
     ``number`` says where the model has it. ``rank`` is higher than the ranks of all groups whose
     values it takes; these are its ``sources``, those that take its values its ``users``.
     ``paths`` has, for every value behind the root, which of the root's results it comes from, and
-    the maps in between.
+    the maps in between. ``remarks`` say why it is not joined with others.
     """
 
     ops: list[OnnxOp]
@@ -33,6 +33,7 @@ class Group:
     paths: dict[SSAValue, tuple[SSAValue | Operation, ...]] = field(default_factory=dict)
     sources: dict[Group, None] = field(default_factory=dict)
     users: dict[Group, None] = field(default_factory=dict)
+    remarks: dict[str, None] = field(default_factory=dict)
 
     def is_behind(self, op: Operation) -> bool:
         """Whether an operation computes with the root's results, each element of them once."""

@@ -126,6 +126,7 @@ class Outliner:
             attributes={
                 "onnx.dispatch": UnitAttr(),
                 "onnx.symbols": _strings(sizes.names.values()),
+                **({"remarks": _strings(group.remarks)} if group.remarks else {}),
             },
             regions=[Region(block)],
             location=fuse_locations([op.location for op in group.ops]),
@@ -268,5 +269,5 @@ def _renamed(kind: Attribute, sizes: SizeArguments) -> Attribute:
     return tensor_type(element_type_of(kind), renamed, layout_of(kind), panel_of(kind))
 
 
-def _strings(dims: Iterable[Dim]) -> ArrayAttr[StringAttr]:
-    return ArrayAttr([StringAttr(str(dim)) for dim in dims])
+def _strings(entries: Iterable[Dim | str]) -> ArrayAttr[StringAttr]:
+    return ArrayAttr([StringAttr(str(entry)) for entry in entries])

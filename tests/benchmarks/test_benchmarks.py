@@ -16,15 +16,12 @@ from onnx import TensorProto, helper
 from benchmarks import (
     baseline,
     child,
-    conv,
     gpt2,
-    kernels,
     limits,
-    matmul,
     models,
     overhead,
     plot,
-    roofline,
+    reasons,
 )
 from benchmarks.__main__ import main
 from benchmarks.folders import find_models, load_feed
@@ -95,7 +92,7 @@ def test_baseline_shows_new_failures():
 
 def test_results_survive_a_file(tmp_path: Path):
     path = tmp_path / "out.json"
-    kept = Results("matmul", rows=[{"name": "1x1x1"}])
+    kept = Results("models", rows=[{"name": "1x1x1"}])
     kept.save(path)
     assert Results.load(path) == kept
     path.write_text('{"format": 99}')
@@ -116,23 +113,6 @@ def test_tables_align(capsys: pytest.CaptureFixture[str]):
         "c (2 threads): crashed",
     ]
     assert geometric_mean([]) is None
-
-
-@pytest.mark.parametrize(
-    "case",
-    [matmul.case_of(*shape) for shape in matmul.PRODUCTS[:3]]
-    + [conv.case_of(c) for c in conv.LAYERS],
-    ids=lambda case: case.name,
-)
-def test_cases_are_what_they_claim(case: kernels.Case):
-    weight = np.broadcast_to(np.float32(0), case.weight_shape)
-    model = onnx.load_from_string(kernels.model_of(case, np.ascontiguousarray(weight)))
-    inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-    onnx.checker.check_model(inferred)
-    products = np.prod(case.output_shape) * np.prod(case.weight_shape[1:])
-    if case.operator == "MatMul":
-        products = np.prod(case.output_shape) * case.weight_shape[0]
-    assert case.flops == 2 * products
 
 
 def test_limit_loops_compute():
@@ -185,6 +165,22 @@ def test_a_model_is_timed_on_both_sides(folder: Path):
     assert numbers["ratio_geometric_mean"] == pytest.approx(row["ratio"])
 
 
+def test_models_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out, page = tmp_path / "models.json", tmp_path / "page.md"
+    arguments = ["models", str(folder), "--threads", "1", "--seconds", "0", "--json", str(out)]
+    assert main(arguments) == 0
+    (row,) = Results.load(out).rows
+    assert (row["flops"], row["bytes"]) == (overhead.ELEMENTS, 12 * overhead.ELEMENTS)
+    assert row["gflops"] == pytest.approx(row["flops"] / row["ours_median_ms"] / 1e6)
+    assert row["compile_s"] > row["cached_s"] > 0
+    assert row["cold_peak_mb"] > row["peak_mb"] > 1 and row["ort_peak_mb"] > 1
+    assert row["limit_percent"] > 0
+    assert "right" in capsys.readouterr().out
+    assert main(["report", f"Small ones={out}", "--to", str(page)]) == 0
+    text = page.read_text()
+    assert "## Small ones" in text and "| tiny |" in text and "geometric mean" in text
+
+
 def test_roofline_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "roofline.json"
     assert main(["roofline", str(folder), "--threads", "1", "--json", str(out)]) == 0
@@ -193,7 +189,7 @@ def test_roofline_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert row["name"].startswith("tiny: add") and row["calls"] == 1
     assert (row["flops"], row["bytes"]) == (overhead.ELEMENTS, 12 * overhead.ELEMENTS)
     assert row["limited_by"] == "memory"
-    nanoseconds = row["bytes"] / roofline.memory_gb_s(found, 1)
+    nanoseconds = row["bytes"] / found.memory_gb_s(1)
     assert row["limit_percent"] == pytest.approx(1e-4 * nanoseconds / row["ours_median_ms"])
     assert "% of limit" in capsys.readouterr().out
 
@@ -205,6 +201,25 @@ def test_roofline_is_drawn(tmp_path: Path):
     rows = [{"name": "tiny: add", "threads": 1, **kernel}]
     plot.draw_roofline(Results("roofline", limits=limits, rows=rows), tmp_path / "roof.svg")
     assert "<svg" in (tmp_path / "roof.svg").read_text()
+
+
+def test_a_page_explains_slow_kernels(tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    kernel = {"flops": 8, "bytes": 4, "gflops": 2.0, "gb_s": 1.0, "threads": 1, "calls": 1}
+    kernel |= {"share_percent": 50.0, "ours_median_ms": 1.0, "limited_by": "memory"}
+    slow = {"name": "m: softmax_12x12", "limit_percent": 10.0}
+    fast = {"name": "m: gemm_8x8", "limit_percent": 90.0}
+    limits = [{"threads": 1, "fma_gflops": 90.0, "copy_gb_s": 12.0, "read_gb_s": 10.0}]
+    found = Results("roofline", limits=limits, rows=[kernel | slow, kernel | fast])
+    found.save(tmp_path / "r.json")
+    page = tmp_path / "docs" / "performance.md"
+    assert main(["report", f"Kernels={tmp_path / 'r.json'}", "--to", str(page)]) == 0
+    assert "softmax_12x12" in page.read_text() and "gemm_8x8" not in page.read_text()
+    assert "<svg" in (tmp_path / "docs" / "roofline.svg").read_text()
+    assert reasons.what_limits(kernel | slow).startswith("exp")
+    assert (
+        reasons.what_limits(kernel | slow | {"ours_median_ms": 1e-3}) == "1.0 us a call: its start"
+    )
 
 
 def test_compile_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -305,6 +305,13 @@ def test_opt_without_passes_only_prints(model: Path, capsys: Output) -> None:
     assert '"onnx.MatMul.v13"' in capsys.readouterr().out
 
 
+def test_kernels_are_explained(capsys: Output) -> None:
+    assert call(DIGITS, "--explain") == 0
+    text = capsys.readouterr().out
+    for word in ("conv3x3", "a tile of", "one thread:", "registers"):
+        assert word in text, word
+
+
 def test_inspect_lists_what_there_is(capsys: Output) -> None:
     assert call("inspect", DIGITS) == 0
     text = capsys.readouterr().out
@@ -396,6 +403,15 @@ def test_a_reader_that_leaves_early_is_no_error(model: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def wait_until_it_compiles(pid: int) -> None:
+    """Until numpy is loaded, which is at work, not while the command line's modules are."""
+    maps = Path(f"/proc/{pid}/maps")
+    deadline = time.monotonic() + 20
+    while maps.exists() and "numpy" not in maps.read_text() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)
+
+
 def test_interrupts_are_130(model: Path) -> None:
     environment = os.environ | {"TERRACE_CACHE": "0"}
     process = subprocess.Popen(
@@ -406,7 +422,7 @@ def test_interrupts_are_130(model: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(0.4)
+    wait_until_it_compiles(process.pid)
     process.send_signal(signal.SIGINT)
     _, text = process.communicate()
     # Interrupted within an `exec`, Python ends itself by the signal, which a shell calls 130 too.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import platform
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,10 +143,13 @@ print(' '.join(sys.modules))
 """
 
 
-def test_a_cached_model_runs_without_xdsl_and_onnx() -> None:
+def test_a_cached_model_runs_without_xdsl_onnx_and_llvm() -> None:
     compiler.compile(DIGITS)
     loaded = python(RUN_CACHED.format(path=str(DIGITS))).split()
-    assert not {"xdsl", "onnx", "numba", "networkx"} & set(loaded)
+    unwanted = {"xdsl", "onnx", "numba", "networkx"}
+    # Elsewhere LLVM links and says what CPU this is.
+    linked_here = (sys.platform, platform.machine()) == ("linux", "x86_64")
+    assert not (unwanted | ({"llvmlite"} if linked_here else set())) & set(loaded)
 
 
 SAVE_AND_LOAD = """

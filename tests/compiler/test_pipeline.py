@@ -128,6 +128,8 @@ def test_pipelines_are_edited_by_name() -> None:
     assert str(pipe.replace("b", "e")) == "a{x=1,2},e,a{y=3}"
     assert str(pipe.without("a")) == "b"
     assert str(pipe.until("b")) == "a{x=1,2}"
+    assert str(pipe.with_option("a", "z=4")) == "a{x=1,2 z=4},b,a{y=3}"
+    assert str(pipe.with_option("b", "z=4")) == "a{x=1,2},b{z=4},a{y=3}"
     with pytest.raises(InputError, match="no pass 'q'"):
         pipe.after("q", "c")
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from numerics.harness import check, compile_model, node_cases, one_node, run_case, run_model
 
+from compiler import lower
+
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 ORDER = ("x", "w", "r", "b", "lens", "h", "c", "p")
 
@@ -137,6 +139,14 @@ def test_directions_with_different_activations() -> None:
     names = ["Sigmoid", "Tanh", "HardSigmoid", "Relu"]
     made = recurrent("GRU", direction="bidirectional", activations=names, clip=0.7)
     check(*made, reference=False)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_a_single_sequence_shares_out_each_step(kind: str) -> None:
+    model, feed = recurrent(kind, steps=3, batch=1, inputs=5, hidden=261)
+    # The product with the inputs is too small for that.
+    assert "krnl.parallel" in lower(model, "krnl").as_text()
+    check(model, feed, rtol=1e-4, atol=1e-5)
 
 
 def test_wide_cells_fill_several_panels() -> None:

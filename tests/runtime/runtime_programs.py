@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import platform
 from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
 
+from runtime import pool
 from runtime.program import Program
 
 RUN = (
@@ -95,7 +97,7 @@ def program(
         "features": llvm.get_host_cpu_features().flatten(),
     }
     top = {
-        "format": 1,
+        "format": 2,
         "producer": "tests",
         "target": target,
         "inputs": inputs,
@@ -116,7 +118,7 @@ def add_program(n: int = 4) -> Program:
         f"{ADD}{RUN} {{\n{slot('a', 'inputs', 0)}{slot('b', 'inputs', 1)}{slot('c', 'outputs', 0)}"
         f"  call void @add(ptr %a, ptr %b, ptr %c, i64 {n})\n  ret i64 0\n}}\n"
     )
-    return program(text, [tensor("a", n), tensor("b", n)], [tensor("c", n)], parallel=False)
+    return program(text, [tensor("a", n), tensor("b", n)], [tensor("c", n)])
 
 
 def add_constant_program(constant: np.ndarray) -> Program:
@@ -128,9 +130,7 @@ def add_constant_program(constant: np.ndarray) -> Program:
         f"  call void @add(ptr %x, ptr %w, ptr %y, i64 {n})\n  ret i64 0\n}}\n"
     )
     shape = constant.shape
-    return program(
-        text, [tensor("x", *shape)], [tensor("y", *shape)], {"w": constant}, parallel=False
-    )
+    return program(text, [tensor("x", *shape)], [tensor("y", *shape)], {"w": constant})
 
 
 def dynamic_program() -> Program:
@@ -252,7 +252,9 @@ def parallel_program(n: int, grain: int, nested: bool = False) -> Program:
         "  store ptr %context, ptr %c2\n"
         f"  %for = load ptr, ptr %context\n{call}  ret i64 0\n}}\n"
     )
-    return program(text, [tensor("x", n)], [tensor("y", n)])
+    made = program(text, [tensor("x", n)], [tensor("y", n)])
+    made.objects[pool.OBJECT] = compile_ir(pool.source(platform.machine()))
+    return made
 
 
 def failing_program(error: str = "input", code: int = 1) -> Program:

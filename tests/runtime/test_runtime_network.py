@@ -27,9 +27,9 @@ from runtime_programs import (
 )
 
 import runtime
+from runtime.elf import missing_symbols
 from runtime.errors import DeviceError, InputError, InternalError, InvalidModelError
 from runtime.executable import NativeExecutable
-from runtime.jit import missing_symbols
 from runtime.network import Network
 from runtime.program import Program
 

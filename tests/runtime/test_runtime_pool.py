@@ -13,7 +13,7 @@ import pytest
 from runtime_programs import parallel_program
 
 import runtime
-from runtime.cpus import available_cpus, default_threads, parse_threads
+from runtime.cpus import available_cpus, cpu_identity, default_threads, parse_threads
 from runtime.errors import DeviceError
 
 
@@ -138,6 +138,26 @@ def test_cgroup_v1_quota_bounds_the_cpus(root: Path, mount: str, quota: str, cpu
     write(root / f"sys/fs/cgroup/{mount}/cpu.cfs_quota_us", quota + "\n")
     write(root / f"sys/fs/cgroup/{mount}/cpu.cfs_period_us", "100000\n")
     assert available_cpus(root) == cpus
+
+
+CPU = (
+    "processor\t: {number}\nvendor_id\t: V\ncpu family\t: 1\nmodel\t\t: 2\nmodel name\t: N\n"
+    "stepping\t: 3\ncpu MHz\t\t: {mhz}\nflags\t\t: {flags}\n\n"
+)
+
+
+def test_a_cpu_is_known_by_what_it_can_do(root: Path) -> None:
+    def identity(text: str) -> str | None:
+        write(root / "proc/cpuinfo", text)
+        return cpu_identity(root)
+
+    one = identity(CPU.format(number=0, mhz=1000, flags="avx avx2"))
+    assert one is not None
+    two = CPU.format(number=0, mhz=3000, flags="avx avx2") + CPU.format(number=1, mhz=1, flags="")
+    assert identity(two) == one
+    assert identity(CPU.format(number=0, mhz=1000, flags="avx")) not in (None, one)
+    assert identity("processor : 0\nfeatures : fp asimd\n") is None
+    assert identity("") is None
 
 
 def test_the_environment_overrides_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

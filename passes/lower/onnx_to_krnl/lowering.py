@@ -51,4 +51,6 @@ def emit_kernel(dispatch: func.FuncOp) -> func.FuncOp:
     reusable = reusable_inputs(dispatch)
     if reusable:
         made.attributes["krnl.inplace"] = integers(tuple(reusable))
+    if remarks := dispatch.attributes.get("remarks"):
+        made.attributes["remarks"] = remarks
     return made

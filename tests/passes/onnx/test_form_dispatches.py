@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable
 
 import numpy as np
@@ -26,18 +27,19 @@ WEIGHTS = {
     "w": np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32),
     "s": np.random.default_rng(1).standard_normal(4).astype(np.float32),
     "i": np.array([1, 1, 0, 3]),
+    "i1": np.array([1]),
     "wide": np.array([2, 8]),
     "heads": np.array([4, 4, 4]),
     "around": np.array([1, 0, 0, 2]),
 }
 
 
-def formed(text: str) -> tuple[onnx.ModelProto, ModuleOp]:
+def formed(text: str, explain: bool = False) -> tuple[onnx.ModelProto, ModuleOp]:
     """A model, with those of the weights that its text names, and its module with dispatches."""
     read = str(model_of(text).graph.node)
     model = model_of(text, {n: array for n, array in WEIGHTS.items() if f'input: "{n}"' in read})
     ctx, module = module_of(model)
-    for each in (InferShapes(), BindParameters(), AssignLayouts(512), FormDispatches()):
+    for each in (InferShapes(), BindParameters(), AssignLayouts(512), FormDispatches(explain)):
         each.apply(ctx, module)
     module.verify()
     return model, module
@@ -509,3 +511,50 @@ def test_levels_of_a_pyramid_are_one_kernel() -> None:
         random = np.random.default_rng(size)
         x = random.standard_normal((2, 2, size, size + 2)).astype(np.float32)
         check(model, {"x": x, "k": random.standard_normal((2, 2, 1, 1)).astype(np.float32)})
+
+
+REMARKS = {
+    "Transpose is not fused with MatMul: columns would no longer be neighbours in memory": """
+        g (float[4,4] x) => (float[4,4] y) {
+          p = MatMul(x, w)
+          y = Transpose(p)
+        }""",
+    "Add is not fused with MatMul: it is broadcast": """
+        g (float[4] x, float[4,4] z) => (float[4,4] y) {
+          p = MatMul(x, w)
+          y = Add(p, z)
+        }""",
+    "Add is not fused with Softmax: another operand is computed from the kernel's own result": """
+        g (float[4,4] x) => (float[4,4] y) {
+          p = Softmax(x)
+          q = MatMul(p, w)
+          r = Softmax(q)
+          y = Add(p, r)
+        }""",
+    "MatMul is not fused with Tanh: MatMul computes nothing in front of it": """
+        g (float[4,4] x) => (float[4,4] y) {
+          p = Tanh(x)
+          y = MatMul(p, w)
+        }""",
+    "Softmax is not fused with Tanh: Softmax reads elements again that are costly to compute": """
+        g (float[4,4] x) => (float[4,4] y) {
+          p = Tanh(x)
+          y = Softmax(p)
+        }""",
+    "ReduceSum is not fused with Sub: MatMul takes its result, too": """
+        g (float[4,4] x) => (float[4,4] y, float[4] z) {
+          p = Neg(x)
+          y = MatMul(p, w)
+          q = Sub(p, x)
+          z = ReduceSum<keepdims = 0>(q, i1)
+        }""",
+}
+
+
+@pytest.mark.parametrize("remark", REMARKS)
+def test_kernels_say_why_they_are_not_one(remark: str) -> None:
+    _, module = formed(REMARKS[remark], explain=True)
+    found = [text.data for f in module.ops for text in f.attributes.get("remarks", ())]
+    assert [re.sub(" '[^']*'", "", text) for text in found].count(remark) == 1
+    _, module = formed(REMARKS[remark])
+    assert not any("remarks" in f.attributes for f in module.ops)
