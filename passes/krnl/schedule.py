@@ -6,8 +6,10 @@ schedule operations, printed and editable like the rest.
 * A sum of products becomes a register tile: `vectors` columns wide, as many rows as registers
 allow,
   the panels of the packed operand outermost so that one stays in the cache.
-* A nest whose innermost loop runs over neighbours but holds a reduction (pools, depthwise
-  convolutions) runs that loop as vectors. Plain loops are left to LLVM's vectorizer.
+* A window that each column has for itself (a depthwise convolution, a pool) is unrolled, so that
+  neighbouring rows of a tile share what they load.
+* Another nest whose innermost loop runs over neighbours but holds a reduction runs that loop as
+  vectors. Plain loops are left to LLVM's vectorizer.
 * A sum of products inside other loops becomes a register tile as well.
 * A nest that reads along one loop and writes along another goes in squares that stay in the cache.
 * The outermost loops of a nest with enough work are shared out to threads.
@@ -33,7 +35,9 @@ from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstan
 from xdsl.passes import ModulePass
 
 from dialects import krnl
-from passes.krnl.tiles import panel_width, tile_rows
+from passes.krnl.tiles import panel_width, tile_rows, window_rows
+from passes.krnl.windows import Window, window_of
+from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
 
 TRANSPOSED_TILE = 32
 """Side of the squares in which a transposition goes."""
@@ -91,12 +95,7 @@ class ScheduleKrnl(ModulePass):
         if nest.contraction is not None:
             self.contraction(nest, writer)
         elif _is_vectorizable(nest):
-            vectors = self.vectors(nest)
-            writer.vectorize(len(nest.loops) - 1, self.lanes(nest), vectors)
-            writer.remark(
-                f"{vectors} vectors of {self.lanes(nest)} neighbours at a time, each around its"
-                " own reduction"
-            )
+            self.neighbours(nest, writer)
         elif (row := _transposed(nest)) is not None:
             writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
             writer.remark(
@@ -107,6 +106,20 @@ class ScheduleKrnl(ModulePass):
             writer.remark("loops in order, the innermost one for LLVM's vectorizer")
             self.inner_nests(nest, shared, remarks)
         writer.insert()
+
+    def neighbours(self, nest: krnl.IterateOp, writer: _Writer) -> None:
+        """Vectors of neighbouring results of a pool."""
+        row, column = len(nest.loops) - 2, len(nest.loops) - 1
+        window = window_of(nest, column)
+        if window is None or row < 0 or _static(nest.extents[row]) == 1:
+            lanes = self.lanes(nest)
+            vectors = self.vectors(nest)
+            writer.vectorize(column, lanes, vectors)
+            writer.remark(
+                f"{vectors} vectors of {lanes} neighbours at a time, each around its own reduction"
+            )
+        else:
+            self.window(nest, writer, window, row, column)
 
     def inner_nests(self, nest: krnl.IterateOp, shared: bool, remarks: list[str]) -> None:
         """Tiles inside other loops: products of an RNN's steps, a transposition with a border.
@@ -155,6 +168,10 @@ class ScheduleKrnl(ModulePass):
         if not _is_vectorizable(nest, column, any_store=extents[column] is not None):
             writer.remark("no tile: its columns are not neighbours in memory")
             return
+        window = window_of(nest, column)
+        if window is not None:
+            self.window(nest, writer, window, row, column)
+            return
         width = _panel(nest, column) or panel_width(
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
         )
@@ -179,6 +196,26 @@ class ScheduleKrnl(ModulePass):
                 if rows_first
                 else "panels of columns outermost: one at a time stays in the cache"
             )
+        )
+
+    def window(
+        self, nest: krnl.IterateOp, writer: _Writer, window: Window, row: int, column: int
+    ) -> None:
+        """A tile of one vector, with the window unrolled.
+
+        Columns go in pieces of which the weights and what is under a row of windows stay in the
+        first cache.
+        """
+        lanes = self.lanes(nest)
+        rows = window_rows(_static(nest.extents[row]), window.width, self.registers)
+        window.unroll()
+        writer.cut(column, window.columns(rows, lanes, self.near_bytes // 2), lanes)
+        writer.block(column, lanes, _static(nest.extents[column]))
+        writer.block(row, rows, _static(nest.extents[row]))
+        writer.tensorize(row, column, lanes, rows_first=True)
+        writer.remark(
+            f"a tile of {rows} rows by one vector of {lanes}, {self.registers} registers: "
+            "columns share no operand, rows what is under an unrolled window"
         )
 
     def rows_first(self, nest: krnl.IterateOp, column: int) -> bool:
@@ -281,6 +318,17 @@ class _Writer:
         self.handles[axis] = self.outer[axis] = op.inner
         self.iterations[axis] = size
         return size if axis == row else extents[row]
+
+    def cut(self, axis: int, most: int, lanes: int) -> None:
+        """Cuts a loop of known length into about equal pieces that are gone through one by one."""
+        extent = _static(self.nest.extents[axis])
+        if extent is None or extent <= most:
+            return
+        size = -(-extent // (-(-extent // most) * lanes)) * lanes
+        op = krnl.BlockOp(self.handles[axis], size)
+        self.ops.append(op)
+        self.first.append(_Loop(op.outer, -(-extent // size), True))
+        self.handles[axis] = self.outer[axis] = op.inner
 
     def tensorize(self, row: int, column: int, lanes: int, rows_first: bool) -> None:
         """Orders the loops (panels of columns in- or outside, tile innermost), makes the tile."""
@@ -444,7 +492,8 @@ def _is_vectorizable(
         if not any(isinstance(op, krnl.IterateOp) for op in body.ops):
             return False
         axis = len(nest.loops) - 1
-    if _static(nest.extents[axis]) == 1:
+    extent = _static(nest.extents[axis])
+    if extent == 1:
         return False
     variable = nest.induction_variables[axis]
     seen: set[SSAValue] = {variable}
@@ -454,7 +503,7 @@ def _is_vectorizable(
             computed = seen & set(op.indices) - {variable}
             if any_store and isinstance(op, krnl.StoreOp) and not computed:
                 continue
-            if not _is_contiguous(op, variable, seen - {variable}):
+            if not _is_near(op, variable, seen - {variable}, extent is not None):
                 return False
         elif isinstance(op, krnl.IndexOp):
             if seen & set(op.operands):
@@ -492,9 +541,13 @@ def _is_index_data(op: krnl.LoadOp) -> bool:
     return any(use.operation.name == "arith.index_cast" for use in op.result.uses)
 
 
-def _is_contiguous(
-    op: krnl.LoadOp | krnl.StoreOp, variable: BlockArgument, derived: set[SSAValue]
+def _is_near(
+    op: krnl.LoadOp | krnl.StoreOp,
+    variable: BlockArgument,
+    derived: set[SSAValue],
+    any_stride: bool,
 ) -> bool:
+    """Whether the elements of a vector are neighbours, or loaded from not far apart."""
     if any(value in derived for value in op.indices):
         return False
     if variable not in op.indices:
@@ -505,7 +558,9 @@ def _is_contiguous(
     for number, result in enumerate(leading):
         if _uses(result, place) and not _is_panel_number(result, place, shape, number):
             return False
-    return _is_unit(last, place)
+    if not any_stride or isinstance(op, krnl.StoreOp):
+        return _is_unit(last, place)
+    return any(rule(last, place) for rule in (_is_unit, _is_strided, _is_grouped))
 
 
 def _uses(expression: object, place: int) -> bool:
@@ -526,6 +581,37 @@ def _is_panel_number(expression: object, place: int, shape: Sequence[int], numbe
         and expression.lhs == AffineDimExpr(place)
         and expression.rhs == AffineConstantExpr(shape[-1])
     )
+
+
+def _is_strided(expression: object, place: int) -> bool:
+    """Whether an index moves by a few elements with a loop: `v * 2 + ...`."""
+    if not isinstance(expression, AffineBinaryOpExpr):
+        return False
+    if expression.kind is AffineBinaryOpKind.Add:
+        used = [side for side in (expression.lhs, expression.rhs) if _uses(side, place)]
+        return len(used) == 1 and _is_strided(used[0], place)
+    factor = expression.rhs
+    return (
+        expression.kind is AffineBinaryOpKind.Mul
+        and expression.lhs == AffineDimExpr(place)
+        and isinstance(factor, AffineConstantExpr)
+        and 1 < factor.value <= WIDEST_STRIDE
+    )
+
+
+def _is_grouped(expression: object, place: int) -> bool:
+    """Whether all of a few iterations read the same few neighbours: `v floordiv 4 * 4 + ...`."""
+    match expression:
+        case AffineBinaryOpExpr(kind=AffineBinaryOpKind.Add, lhs=lhs, rhs=rhs):
+            used = [side for side in (lhs, rhs) if _uses(side, place)]
+            return len(used) == 1 and _is_grouped(used[0], place)
+        case AffineBinaryOpExpr(
+            kind=AffineBinaryOpKind.Mul,
+            lhs=AffineBinaryOpExpr(kind=AffineBinaryOpKind.FloorDiv, lhs=lhs, rhs=divisor),
+            rhs=factor,
+        ):
+            return lhs == AffineDimExpr(place) and divisor == factor
+    return False
 
 
 def _is_unit(expression: object, place: int) -> bool:

@@ -2,6 +2,10 @@
 
 A tile of R rows and V vectors keeps R * V accumulators, V vectors of the right-hand side and one
 broadcast element of the left in registers, and loads R + V operands for R * V products.
+
+A window that every column has for itself (a depthwise convolution, a pool) shares nothing between
+columns, but neighbouring rows share what is under it: a tile of R rows and one vector loads
+R + K - 1 vectors for the R * K products of one unrolled line of a window that is K wide.
 """
 
 from __future__ import annotations
@@ -36,7 +40,21 @@ def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
 
 def tile_rows(extent: int | None, vectors: int, registers: int) -> int:
     """Rows of a tile of that many vectors; few enough that all tiles are about equally high."""
-    most = min(max(1, (registers - 1 - vectors) // vectors), MOST_ROWS)
+    return _evenly(extent, (registers - 1 - vectors) // vectors)
+
+
+def window_rows(extent: int | None, width: int, registers: int) -> int:
+    """Rows of a tile of one vector whose rows share what is under a window ``width`` wide.
+
+    A line of the window needs a register for each accumulator, for each of the `rows + width - 1`
+    vectors under it, and one for its weights.
+    """
+    return _evenly(extent, (registers - width) // 2)
+
+
+def _evenly(extent: int | None, most: int) -> int:
+    """At most so many rows that all tiles are about equally high."""
+    most = min(max(1, most), MOST_ROWS)
     if extent is None:
         return most
     tiles = -(-extent // most)

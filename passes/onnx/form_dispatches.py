@@ -8,7 +8,8 @@ and host calls.
 A dispatch is at most one root (`passes/lower/onnx_to_krnl/registry.py`) with
 
 * in front of it the index maps and pointwise operations whose results only it needs, and
-* behind it the pointwise operations and bijective maps that use each element of its result once.
+* behind it the pointwise operations and bijective maps that use each element of its result once,
+  and pads around the outcome, which are written in place.
 
 Attention is one dispatch too, with three roots: a product, a Softmax along its columns, and a
 product with that (`passes/lower/onnx_to_krnl/attention.py`).
@@ -34,7 +35,7 @@ from dialects.onnx.dims import Dim, parse_dim, symbol, symbols_of
 from dialects.onnx.locations import node_names
 from dialects.onnx.ops import Const, OnnxOp, Symbols
 from dialects.onnx.types import dims_of, is_tensor, layout_of
-from passes.lower.onnx_to_krnl.registry import HOST, MAPS, POINTWISE, ROOTS, key_of
+from passes.lower.onnx_to_krnl.registry import FRAMES, HOST, MAPS, POINTWISE, ROOTS, key_of
 from passes.lower.onnx_to_krnl.views import is_view
 from passes.onnx.bind_parameters import symbolic_attributes
 from passes.onnx.groups import Group, in_order, link, take_sources
@@ -168,6 +169,8 @@ class Grouping:
                 or not self._is_numeric(op)
             ):
                 self._outside(op)
+            elif key in FRAMES and (framed := self._framed(op, key)) is not None:
+                self._add_behind(op, framed)
             elif key in ROOTS:
                 self._add_root(op, key)
             elif key in POINTWISE or key in MAPS:
@@ -282,6 +285,20 @@ class Grouping:
         inside = all(self.group_of.get(use.operation) is group for r in others for use in r.uses)
         return group if inside else None
 
+    def _framed(self, op: OnnxOp, key: tuple[str, str]) -> Group | None:
+        """The group that computes what an operation only puts something around."""
+        value = op.operands[0]
+        group = self.group_of.get(value.owner) if isinstance(value.owner, Operation) else None
+        if group is None or group.root is None or value not in group.paths:
+            return None
+        fits = ROOTS[_key(group.root)].epilogue and FRAMES[key].fits(op)
+        return group if fits and not self._makes_cycle(op, group) else None
+
+    def _add_behind(self, op: OnnxOp, group: Group) -> None:
+        group.ops.append(op)
+        self.group_of[op] = group
+        self._connect(op, group)
+
     def _absorb_operands(self, user: OnnxOp, group: Group) -> None:
         """Computes what stands in front of an operation inside of its group, where that pays."""
         for operand in user.operands:
@@ -378,9 +395,7 @@ class Grouping:
         if group is None:
             group = self._new_group([op], op)
         else:
-            group.ops.append(op)
-            self.group_of[op] = group
-            self._connect(op, group)
+            self._add_behind(op, group)
         self._absorb_operands(op, group)
 
     def _joinable(self, op: OnnxOp, key: tuple[str, str]) -> Group | None:

@@ -87,6 +87,22 @@ def compile_model(model: onnx.ModelProto | bytes) -> Network:
     return Network(link(module, ctx, _target()))
 
 
+VECTOR_UNITS = ("vector-bits=256 registers=16", "vector-bits=512 registers=32")
+"""Tiles for the other kind of machine must be right on this one, too."""
+
+
+def compile_for(model: onnx.ModelProto, unit: str) -> Network:
+    """The model with the layouts and schedules of a vector unit."""
+    ctx, target = new_context(), _target()
+    module = import_model(model, ctx)
+    pipeline = Pipeline.default(target)
+    for name in ("onnx-assign-layouts", "krnl-schedule"):
+        pipeline = pipeline.replace(name, f"{name}{{{unit}}}")
+    for entry in pipeline.passes():
+        entry.apply(ctx, module)
+    return Network(link(module, ctx, target))
+
+
 @cache
 def _target() -> Target:
     return Target.host()

@@ -5,38 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from numerics.harness import check, make_model
+from numerics.harness import VECTOR_UNITS, check, compile_for, make_model
 from onnx import helper
 
 from compiler.importer import import_model
 from compiler.ir_text import new_context
-from compiler.linking import link
 from compiler.pipeline import Pipeline
 from compiler.target import Target
 from dialects import krnl
-from runtime.network import Network
-
-VECTOR_UNITS = ("vector-bits=256 registers=16", "vector-bits=512 registers=32")
-"""Tiles for the other kind of machine must be right on this one, too."""
 
 
 def floats(*shape: int, seed: int = 0) -> np.ndarray:
     """Seeded numbers."""
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
-
-
-def compile_for(model: onnx.ModelProto, unit: str) -> Network:
-    """The model with the layouts and schedules of a vector unit."""
-    ctx, target = new_context(), Target.host()
-    module = import_model(model, ctx)
-    pipeline = Pipeline.default(target)
-    for name in ("onnx-assign-layouts", "krnl-schedule"):
-        pipeline = pipeline.replace(name, f"{name}{{{unit}}}")
-    for entry in pipeline.passes():
-        entry.apply(ctx, module)
-    return Network(link(module, ctx, target))
 
 
 @pytest.mark.parametrize("unit", VECTOR_UNITS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xdsl.dialects import vector
-from xdsl.dialects.builtin import VectorType
+from xdsl.dialects.builtin import DYNAMIC_INDEX, MemRefType, VectorType
 from xdsl.ir import Operation, SSAValue
 
 from dialects import krnl
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from passes.lower.krnl_to_affine.tile import Tile
 
 
+Chosen = dict[int, tuple[Affine, list[int]] | None]
+"""For each vector of a tile: where the one begins that its lanes are in, and which they are."""
+
+WIDEST_STRIDE = 4
+"""Elements that are at most so far apart come in whole vectors, out of which they are shuffled."""
+
+
 @dataclass(frozen=True)
 class Lanes:
     """Where one vector lies in memory: an index for each lane, and which of its tile it is."""
@@ -36,10 +43,35 @@ class Lanes:
     coordinate: int
 
     @property
-    def are_neighbours(self) -> bool:
-        """Whether neighbouring lanes are neighbouring elements."""
+    def stride(self) -> int | None:
+        """How far apart the elements are along the innermost axis; None if along others too."""
         *leading, last = [e.coefficient(self.lane) for e in self.indices]
-        return last == 1 and not any(c is None or c for c in leading)
+        return None if any(c is None or c for c in leading) else last
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all lanes are inside of the loop, for certain."""
+        return self.dim.valid is None or (
+            isinstance(self.dim.valid, int) and len(self.inside()) == self.dim.lanes
+        )
+
+    def within_vector(self, source: SSAValue) -> tuple[Affine, list[int]] | None:
+        """The innermost index of the aligned vector that all lanes are in, and where each is.
+
+        None where they are in several, or where rows of ``source`` are not made of whole vectors.
+        """
+        *leading, last = self.indices
+        lanes = self.dim.lanes
+        assert isinstance(source.type, MemRefType)
+        size = source.type.get_shape()[-1]
+        whole = self.is_full and size != DYNAMIC_INDEX and size % lanes == 0
+        if not whole or any(e.depends_on(self.lane) for e in leading):
+            return None
+        first = last.substitute({self.lane: 0}) // lanes * lanes
+        offsets = [last.substitute({self.lane: lane}) - first for lane in range(lanes)]
+        if any(e.terms or not 0 <= e.constant < lanes for e in offsets):
+            return None
+        return first, [e.constant for e in offsets]
 
     def at(self, lane: int) -> list[Affine]:
         """The indices of one lane."""
@@ -79,15 +111,34 @@ def load(tile: Tile, op: krnl.LoadOp) -> None:
         tile.env[op.result] = Varied(dims, _load_transposed(tile, op, expressions, dims, row))
         return
     values: dict[Coordinates, SSAValue] = {}
+    # Mostly rows do not matter for where lanes stand along the innermost axis.
+    rows_matter = any(not dim.is_vector for dim in tile.dims_of(expressions[-1:]))
+    chosen: Chosen = {}
     for at in tile.coordinates(dims):
         place = _place(tile, expressions, dims, at)
-        if not isinstance(place, Lanes):
-            values[at] = tile.lowering.load(source, place, op)
-        elif place.are_neighbours:
-            values[at] = _load_vector(tile, source, place, op)
+        if isinstance(place, Lanes):
+            chosen = {} if rows_matter else chosen
+            values[at] = _load_lanes(tile, source, place, chosen, op)
         else:
-            values[at] = _gather(tile, source, place, op)
+            values[at] = tile.lowering.load(source, place, op)
     tile.env[op.result] = Varied(dims, values)
+
+
+def _load_lanes(
+    tile: Tile, source: SSAValue, place: Lanes, chosen: Chosen, op: krnl.LoadOp
+) -> SSAValue:
+    """A vector: of neighbours, shuffled out of vectors, or lane by lane. Each is loaded once."""
+    stride = place.stride
+    if stride == 1:
+        return _load_vector(tile, source, place, op)
+    if stride in range(2, WIDEST_STRIDE + 1) and place.is_full:
+        return _load_strided(tile, source, place, op)
+    if place.coordinate not in chosen:
+        chosen[place.coordinate] = place.within_vector(source)
+    found = chosen[place.coordinate]
+    if found is not None:
+        return _load_chosen(tile, source, place, found, op)
+    return _gather(tile, source, place, op)
 
 
 def _row_of_neighbours(expressions: list[Affine], dims: tuple[TileDim, ...]) -> TileDim | None:
@@ -156,19 +207,37 @@ def transposed(tile: Tile, vectors: list[SSAValue]) -> list[SSAValue]:
 
 
 def _shuffle(tile: Tile, lhs: SSAValue, rhs: SSAValue, lanes: list[int]) -> SSAValue:
-    return tile.add(
-        vector.ShuffleOp.create(
-            operands=[lhs, rhs],
-            result_types=[lhs.type],
-            properties={"mask": krnl.integers(tuple(lanes))},
+    loaded, key = tile.lowering.loaded, (tile.lowering.block, lhs, rhs, *lanes)
+    if key not in loaded:
+        loaded[key] = tile.add(
+            vector.ShuffleOp.create(
+                operands=[lhs, rhs],
+                result_types=[lhs.type],
+                properties={"mask": krnl.integers(tuple(lanes))},
+            )
         )
-    )
+    return loaded[key]
 
 
 def _load_vector(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:
-    kind = vector_type(place.dim.lanes, op.result.type)
     start = place.at(0)
     mask = tile.mask(place.dim, place.coordinate)
+    loaded = tile.lowering.loaded
+    key = (tile.lowering.block, source, place.dim.lanes, mask, *start)
+    if key not in loaded:
+        loaded[key] = _load_neighbours(tile, source, start, mask, place.dim.lanes, op)
+    return loaded[key]
+
+
+def _load_neighbours(
+    tile: Tile,
+    source: SSAValue,
+    start: list[Affine],
+    mask: SSAValue | None,
+    lanes: int,
+    op: krnl.LoadOp,
+) -> SSAValue:
+    kind = vector_type(lanes, op.result.type)
     if mask is None and tile.lowering.all_affine(start):
         map, operands = to_map(start)
         made: Operation = VectorLoadOp.create(
@@ -187,6 +256,40 @@ def _load_vector(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) ->
     return tile.add(made)
 
 
+def _load_strided(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:
+    """Elements that are S apart: out of S vectors, the last of which ends with the last element."""
+    stride, lanes = place.stride, place.dim.lanes
+    assert stride is not None
+    start = place.at(0)
+    along = TileDim(place.lane, 1, lanes)
+    result: SSAValue | None = None
+    for number in range(stride):
+        first = min(number * lanes, (lanes - 1) * (stride - 1))
+        shifted = [*start[:-1], start[-1] + Affine(((place.lane, 1),)) + first]
+        loaded = _load_vector(tile, source, Lanes(shifted, place.lane, along, 0), op)
+        offsets = [lane * stride - first for lane in range(lanes)]
+        chosen = [lanes + at if 0 <= at < lanes else lane for lane, at in enumerate(offsets)]
+        if result is None:
+            chosen = [at - lanes if at >= lanes else 0 for at in chosen]
+        result = _shuffle(tile, loaded if result is None else result, loaded, chosen)
+    assert result is not None
+    return result
+
+
+def _load_chosen(
+    tile: Tile,
+    source: SSAValue,
+    place: Lanes,
+    chosen: tuple[Affine, list[int]],
+    op: krnl.LoadOp,
+) -> SSAValue:
+    """Elements of one vector in another order, some of them more than once."""
+    first, offsets = chosen
+    indices = [*place.at(0)[:-1], first + Affine(((place.lane, 1),))]
+    loaded = _load_vector(tile, source, Lanes(indices, place.lane, place.dim, place.coordinate), op)
+    return _shuffle(tile, loaded, loaded, offsets)
+
+
 def _gather(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:
     """Lane by lane: the elements are not neighbours."""
     result = tile.zero(vector_type(place.dim.lanes, op.result.type))
@@ -203,7 +306,8 @@ def _gather(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAV
 
 
 def store(tile: Tile, op: krnl.StoreOp) -> None:
-    """The counterpart of ``load``."""
+    """The counterpart of ``load``; what was loaded before may be something else now."""
+    tile.lowering.loaded.clear()
     expressions = _expressions(tile, op)
     stored = tile.varied(op.value)
     involved = {*tile.dims_of(expressions), *stored.dims}
@@ -216,7 +320,7 @@ def store(tile: Tile, op: krnl.StoreOp) -> None:
             tile.lowering.store(value, target, place, op)
             continue
         value = tile.as_vector(value, lanes_of(dims))
-        if place.are_neighbours:
+        if place.stride == 1:
             _store_vector(tile, value, target, place, op)
         else:
             _scatter(tile, value, target, place, op)

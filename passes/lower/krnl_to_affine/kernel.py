@@ -30,6 +30,7 @@ class KernelLowering:
 
     ``block`` is where operations go now. ``iterations`` are the variables of the loops made so far;
     those in ``computed``, and other block arguments, are none that `affine` operations accept.
+    ``loaded`` are the vectors that were loaded since the last store, by block and place.
     """
 
     def __init__(self, kernel: func.FuncOp) -> None:
@@ -41,6 +42,7 @@ class KernelLowering:
         )
         self.iterations: dict[SSAValue, Var] = {}
         self.computed: set[SSAValue] = set()
+        self.loaded: dict[tuple, SSAValue] = {}
         self._variables: dict[SSAValue, Var] = {}
         self._materialised: dict[tuple[Block, AffineMapAttr, tuple[SSAValue, ...]], SSAValue] = {}
 

@@ -20,7 +20,13 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-from xdsl.ir.affine import AffineConstantExpr, AffineMap
+from xdsl.ir.affine import (
+    AffineBinaryOpExpr,
+    AffineBinaryOpKind,
+    AffineConstantExpr,
+    AffineDimExpr,
+    AffineMap,
+)
 
 from dialects import affine, krnl
 from passes.lower.index import Affine, Var, to_map
@@ -147,7 +153,7 @@ class NestEmission:
             carried = inside([0], full, step, False)
         if isinstance(total, int):
             if total % step:
-                rest = state.moved(leaf, full, total % step)
+                rest = self._rest(leaf, full, total, state)
                 carried = self.emit(depth + 1, rest, carried)
             return carried
         return inside([full] if is_natural(total) else [0, full], total, step, True)
@@ -286,8 +292,11 @@ class NestEmission:
             if isinstance(total, Affine) and self._may_repeat(leaf):
                 self._emit_rest(leaf, offset, state, lambda s: self._split_partial(depth, rest, s))
                 return
-            left = total % step if isinstance(total, int) else total - offset
-            self._split_partial(depth, rest, state.moved(leaf, offset, left))
+            if isinstance(total, int):
+                left = self._rest(leaf, offset, total, state)
+            else:
+                left = state.moved(leaf, offset, total - offset)
+            self._split_partial(depth, rest, left)
 
         last = as_affine(total) - step
         self._either(offset, last, lambda: self._split_partial(depth, rest, full), partial)
@@ -315,9 +324,34 @@ class NestEmission:
 
     # Partial tiles --------------------------------------------------------------------------
 
-    def _may_repeat(self, leaf: Leaf) -> bool:
+    def _rest(self, leaf: Leaf, offset: Affine | int, total: int, state: NestState) -> NestState:
+        """The last iterations, fewer than a step: of a vector, all lanes, some computed again."""
+        step = leaf.step
+        is_vector = leaf.inner is not None and leaf.inner.lanes == step
+        if (
+            is_vector
+            and total > step
+            and self._may_repeat(leaf, "vector")
+            and self._is_strided(leaf)
+        ):
+            return state.moved(leaf, total - step, step)
+        return state.moved(leaf, offset, total % step)
+
+    def _is_strided(self, leaf: Leaf) -> bool:
+        """Whether elements are loaded in strides along a loop, which no mask can do."""
+        variable = self.op.induction_variables[list(self.op.loops).index(leaf.root)]
+        return any(
+            isinstance(part, AffineBinaryOpExpr)
+            and part.kind is AffineBinaryOpKind.Mul
+            and part.lhs == AffineDimExpr(list(op.indices).index(variable))
+            for op in self.op.body.walk()
+            if isinstance(op, krnl.LoadOp) and variable in op.indices
+            for part in op.map.data.results[-1].dfs()
+        )
+
+    def _may_repeat(self, leaf: Leaf, mode: str = "unroll") -> bool:
         """Whether rows of a tile may be computed twice: nothing that is read is written here."""
-        if self.op.inits or leaf.inner is None or leaf.inner.mode != "unroll":
+        if self.op.inits or leaf.inner is None or leaf.inner.mode != mode:
             return False
         accesses = list(self.op.body.walk())
         written = {op.memref for op in accesses if isinstance(op, krnl.StoreOp)}

@@ -19,7 +19,7 @@ from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of
 from passes.lower.onnx_to_krnl.reductions import known_axes
-from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
+from passes.lower.onnx_to_krnl.registry import FRAMES, POINTWISE, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
 
 PRODUCTS = ("MatMul", "MatMulInteger", "Conv", "ConvInteger")
@@ -43,12 +43,17 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     body = dispatch.body.block
     nodes = [op for op in body.ops if isinstance(op, OnnxOp)]
     others = [op for op in nodes if key_of(op) not in POINTWISE]
-    assert body.last_op is not None
-    outputs = list(body.last_op.operands)
-    if not nodes or len(others) > 1:
-        return {}
     root = others[0] if others else None
     factors = _factors(root)
+    assert body.last_op is not None
+    outputs = list(body.last_op.operands)
+    if factors:
+        framed = _framed(others[1:])
+        others = [op for op in others if op.results[0] not in framed]
+        nodes = [op for op in nodes if op.results[0] not in framed]
+        outputs = list(dict.fromkeys(framed.get(value, value) for value in outputs))
+    if not nodes or len(others) > 1:
+        return {}
     if root is not None and not (factors or _is_reduction(root)):
         return {}
     whole = outputs[0] if root is None else root.operands[0]
@@ -80,6 +85,16 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     return {
         value: tuple(prod((entry[a] for a in group), start=1) for group in groups)
         for value, entry in aligned.items()
+    }
+
+
+def _framed(ops: Sequence[OnnxOp]) -> dict[SSAValue, SSAValue]:
+    """Results of frames and what stands in them, where rows are cheap to tell apart again."""
+    return {
+        op.results[0]: op.operands[0]
+        for op in ops
+        if key_of(op) in FRAMES
+        and all(isinstance(dim, int) for dim in (dims_of(op.operands[0].type) or ())[1:])
     }
 
 

@@ -25,6 +25,12 @@ from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
 
+NARROW_GROUPS = (2, 4)
+"""Groups of so many channels share vectors: their channels are columns of one loop."""
+
+WHOLE_VECTORS = 16
+"""Channels come in multiples of this there: masked vectors cannot be shuffled cheaply."""
+
 
 def multiply_add(k: Kernel, acc: Scalar, lhs: Scalar, rhs: Scalar) -> Scalar:
     """acc + lhs * rhs in the accumulator's type."""
@@ -142,19 +148,18 @@ def conv(k: Kernel, op: OnnxOp) -> None:
         _joined_conv(k, op, bias)
         return
     per_group = _per_group(outputs, groups)
-    depthwise = groups > 1 and per_group == 1
+    narrow = _is_narrow(outputs, groups, channels)
 
     def body(ivs: list[Affine]) -> None:
         image, *place = ivs[: 1 + rank]
-        if groups == 1:
-            group, output = affine(0), ivs[-1]
-        elif depthwise:
-            group = output = ivs[-1]
+        if groups == 1 or narrow:
+            group, output = ivs[-1] // per_group, ivs[-1]
         else:
             group, output = ivs[-2], ivs[-2] * per_group + ivs[-1]
 
         def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            *window, channel = taps
+            channel = taps[-2 if narrow else -1]
+            window = [tap for tap in taps if tap is not channel]
             at = [
                 p * s + w * d for p, s, w, d in zip(place, strides, window, dilations, strict=True)
             ]
@@ -162,14 +167,16 @@ def conv(k: Kernel, op: OnnxOp) -> None:
             b = k.read(weight, [output, channel, *window])
             return [accumulate(k, op, carried[0], a, b)]
 
-        taps = [*weight_dims[2:], channels]
+        # Channels of a narrow group outside of a window's lines: neighbouring rows share a line.
+        *lines, width = weight_dims[2:]
+        taps = [*lines, channels, width] if narrow else [*lines, width, channels]
         (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
         if bias is not None:
             total = k.s.add(total, k.s.cast(k.read(bias, [output]), accumulator))
         k.give(result, [image, output, *place], k.s.cast(total, element))
 
     space: list[Dim] = [dims[0], *dims[2:]]
-    space += [outputs] if groups == 1 or depthwise else [groups, per_group]
+    space += [outputs] if groups == 1 or narrow else [groups, per_group]
     k.nest(space, body, contraction=(_row_axis(dims[2:]), len(space) - 1))
 
 
@@ -201,6 +208,15 @@ def _row_axis(spatial: Sequence[Dim]) -> int:
     sizes = [size if isinstance(size, int) else 64 for size in spatial]
     best = max(range(len(sizes)), key=lambda axis: (min(sizes[axis], 14), axis))
     return 1 + best
+
+
+def _is_narrow(outputs: Dim, groups: int, channels: Dim) -> bool:
+    """Whether several groups share a vector, each reading as many channels as it writes."""
+    per_group = _per_group(outputs, groups)
+    if groups == 1 or channels != per_group:
+        return groups > 1 and per_group == 1
+    shares = per_group in NARROW_GROUPS and per_group * groups % WHOLE_VECTORS == 0
+    return per_group == 1 or shares
 
 
 def _per_group(outputs: Dim, groups: int) -> int:

@@ -33,7 +33,7 @@ from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, panel_of
 from passes.lower.index import Affine, Var, affine, to_map
 from passes.lower.onnx_to_krnl.layout import Layout
-from passes.lower.onnx_to_krnl.registry import CHAINS, MAPS, POINTWISE, ROOTS, key_of
+from passes.lower.onnx_to_krnl.registry import CHAINS, FRAMES, MAPS, POINTWISE, ROOTS, key_of
 from passes.lower.onnx_to_krnl.scalars import (
     Scalar,
     Scalars,
@@ -75,6 +75,7 @@ class Kernel:
         self.cache_bytes = cache_bytes
         self.block = self.top = Block()
         self.location: LocationAttr = UnknownLoc()
+        self.root: OnnxOp | None = None
         self.s = Scalars(self.add)
         self.scopes: list[dict] = [{}]
         self.bound: dict[SSAValue, Scalar] = {}
@@ -504,16 +505,36 @@ class Kernel:
 
     def emit(self) -> None:
         """Emits the whole dispatch."""
-        roots = {op: key for op in self.ops if (key := key_of(op)) in ROOTS}
+        roots: list[OnnxOp] = []
+        for op in self.ops:
+            key = key_of(op)
+            if key in ROOTS and not (roots and key in FRAMES):
+                roots.append(op)
         if not roots:
             self._emit_pure()
             return
-        *_, last = roots
-        self.location = last.location
+        self.root = roots[-1]
+        self.location = self.root.location
         if len(roots) == 1:
-            ROOTS[roots[last]].emit(self, last)
+            ROOTS[_key(self.root)].emit(self, self.root)
         else:
             CHAINS[tuple(op.OP_TYPE for op in roots)](self, *roots)
+        self._emit_frames()
+
+    def _emit_frames(self) -> None:
+        """Fills what stands around the root's results in outputs that frame them."""
+        for output in self.outputs:
+            frame = self._frame(output)
+            if frame is not None:
+                self.location = frame.location
+                FRAMES[_key(frame)].surround(self, frame)
+
+    def _frame(self, output: SSAValue) -> OnnxOp | None:
+        """The operation that frames an output behind the root."""
+        op = output.owner
+        if isinstance(op, OnnxOp) and op is not self.root and key_of(op) in FRAMES:
+            return op
+        return None
 
     def _emit_pure(self) -> None:
         """Without a root: a nest over all outputs of one shape, in the order of their buffers."""
@@ -549,15 +570,39 @@ class Kernel:
         self.scopes.append({})
         self.bound[result] = scalar
         for output, buffer in zip(self.outputs, self.output_buffers, strict=True):
-            at = self.forward(output, result, entries)
+            frame = self._frame(output)
+            value = output if frame is None else frame.operands[0]
+            at = self.forward(value, result, entries)
             if at is not None:
-                self._store_output(output, buffer, at)
+                self._store_output(value, buffer, at, frame)
         del self.bound[result]
         self.scopes.pop()
 
-    def _store_output(self, output: SSAValue, buffer: SSAValue, entries: list[Affine]) -> None:
-        scalar = self.read(output, entries)
-        self.store(scalar, buffer, self.place(output, entries))
+    def _store_output(
+        self, value: SSAValue, buffer: SSAValue, entries: list[Affine], frame: OnnxOp | None = None
+    ) -> None:
+        """Stores an element of an output, or of a value that ``frame`` puts something around."""
+        scalar, place = self.read(value, entries), self.place(value, entries)
+        if frame is not None:
+            inside = FRAMES[_key(frame)].place(self, frame, self.separate(value, entries))
+            place = self.place(frame.results[0], inside)
+        self.store(scalar, buffer, place)
+
+    def separate(self, value: SSAValue, entries: Sequence[Affine]) -> list[Affine]:
+        """Indices along a tensor's own axes where its outer ones are joined (`collapse.py`)."""
+        if value not in self.dims_override:
+            return list(entries)
+        dims = dims_of(value.type) or ()
+        *outer, innermost = layout_of_value(value).order
+        row, column = entries
+        own = [affine(0)] * len(dims)
+        own[innermost] = column
+        long = [axis for axis in outer if dims[axis] != 1]
+        for axis in reversed(long[1:]):
+            row, own[axis] = self.divide(row, dims[axis])
+        if long:
+            own[long[0]] = row
+        return own
 
     def read_output(self, output: SSAValue, entries: Sequence[Affine]) -> Scalar:
         """An element that this kernel wrote into one of its outputs."""
@@ -599,6 +644,12 @@ class Kernel:
     def unsupported(self, op: OnnxOp, reason: str, hint: str = "") -> UnsupportedError:
         """An error about an operation, to be raised by its rule."""
         return UnsupportedError(reason, place_of(op.location, "krnl"), hint)
+
+
+def _key(op: OnnxOp) -> tuple[str, str]:
+    key = key_of(op)
+    assert key is not None
+    return key
 
 
 def _range(lower: Affine, upper: Affine) -> tuple[int | None, int | None]:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from xdsl.ir import Attribute, SSAValue
 
-from dialects.onnx.dims import Dim, floordiv, maximum
-from dialects.onnx.ops import OnnxOp
+from dialects.onnx.dims import Dim, bounds, floordiv, maximum
+from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.shape.helpers import normalize_axis
-from dialects.onnx.types import is_none
+from dialects.onnx.types import dims_of, is_none, layout_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
-from passes.lower.onnx_to_krnl.registry import root
+from passes.lower.onnx_to_krnl.registry import FRAMES, FrameRule, root
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
 from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.onnx.bind_parameters import parameter
@@ -58,18 +58,64 @@ def axis_of(k: Kernel, before: Affine, dim: Dim, size: Dim) -> Axis:
 def pad(k: Kernel, op: OnnxOp) -> None:
     """The operand, and around it a constant or elements of the operand."""
     source, result = op.operands[0], op.results[0]
-    dims = k.dims(source)
-    before, _ = pad_amounts(k, op)
-    axes = [
-        axis_of(k, amount, dim, size)
-        for amount, dim, size in zip(before, dims, k.dims(result), strict=True)
-    ]
+    axes = _axes(k, op)
     mode = op.get("mode") or "constant"
     if mode == "constant":
         element = k.element(result)
         fill_with_constant(k, source, result, axes, lambda: _fill(k, op, element))
     else:
         fill_with_elements(k, source, result, axes, mode)
+
+
+def _axes(k: Kernel, op: OnnxOp) -> list[Axis]:
+    before, _ = pad_amounts(k, op)
+    dims = dims_of(op.operands[0].type) or ()
+    sizes = zip(before, dims, k.dims(op.results[0]), strict=True)
+    return [axis_of(k, amount, dim, size) for amount, dim, size in sizes]
+
+
+def _is_frame(op: OnnxOp) -> bool:
+    """Whether a Pad puts a known constant around its whole operand, in the same layout."""
+    given = parameter(op, 1)
+    fill = op.operands[2] if len(op.operands) > 2 else None
+    return (
+        (op.get("mode") or "constant") == "constant"
+        and given is not None
+        and all(not isinstance(amount, float) and _is_natural(amount) for amount in given)
+        and (len(op.operands) < 4 or is_none(op.operands[3]))
+        and (fill is None or is_none(fill) or isinstance(fill.owner, Const))
+        and layout_of(op.operands[0].type) == layout_of(op.results[0].type)
+    )
+
+
+def _is_natural(amount: Dim) -> bool:
+    low, _ = bounds(amount)
+    return low is not None and low >= 0
+
+
+def _inside(k: Kernel, op: OnnxOp, entries: Sequence[Affine]) -> list[Affine]:
+    """Where an element of a Pad's operand stands in its result."""
+    before, _ = pad_amounts(k, op)
+    return [entry + amount for entry, amount in zip(entries, before, strict=True)]
+
+
+def _surround(k: Kernel, op: OnnxOp) -> None:
+    """Fills what a Pad puts around its operand: two sides of every padded axis."""
+    result, axes = op.results[0], _axes(k, op)
+    layout, fill = k.layout(result), lambda: _fill(k, op, k.element(result))
+    inner = [axes[a] for a in layout.order]
+    for depth, axis in enumerate(inner):
+        around = [(other.lower, other.upper) for other in inner[:depth]]
+        behind = [(affine(0), other.size) for other in inner[depth + 1 :]]
+        for side in ((affine(0), axis.lower), (axis.upper, axis.size)):
+            if side[0] != side[1]:
+                k.nest(
+                    [*around, side, *behind],
+                    lambda ivs: k.write_output(result, k.logical(layout, ivs), fill()),
+                )
+
+
+FRAMES["", "Pad"] = FrameRule(_is_frame, _inside, _surround)
 
 
 @result_sizes("Pad")
@@ -81,7 +127,7 @@ def pad_sizes(k: Kernel, op: OnnxOp) -> list[Affine]:
 
 def pad_amounts(k: Kernel, op: OnnxOp) -> tuple[list[Affine], list[Affine]]:
     """How many elements stand before and after every axis."""
-    rank = len(k.dims(op.operands[0]))
+    rank = len(dims_of(op.operands[0].type) or ())
     given = op.get("pads") or op.get("paddings") if len(op.operands) == 1 else None
     amounts = [affine(a) for a in given] if given else index_ops.parameters(k, op, 1) or []
     axes = parameter(op, 3)

@@ -1,6 +1,7 @@
 """Pools: roots that combine the elements under a window.
 
-A tap of a window that lies outside of the operand is not read: no branch asks where none can.
+A tap of a window that lies outside of the operand is not read. Only windows at the sides ask: those
+that lie inside have a nest of their own, without branches.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Window:
         self.overhangs = not self.is_global and (
             any([*self.before, *self.after]) or bool(op.get("ceil_mode"))
         )
+        self.asks = self.overhangs
         self.element = k.element(self.result)
         self.kind = accumulator_type(self.element)
 
@@ -76,21 +78,47 @@ class Window:
             def value() -> Scalar:
                 return k.s.cast(k.read(self.source, indices), outside.element)
 
-            inside = k.all_inside(at, self.spatial) if self.overhangs else None
+            inside = k.all_inside(at, self.spatial) if self.asks else None
             x = value() if inside is None else k.when(inside, value, lambda: outside)
             return step(indices, x, carried)
 
         return k.reduce(self.kernel, initial, tap)
 
     def run(self, body: Callable[[list[Affine]], None]) -> None:
-        """Loops over the results in the order of their buffer."""
+        """Loops over the results in the order of their buffer: windows inside, then the sides."""
         k = self.k
-        layout, dims = k.layout(self.result), k.dims(self.result)
-        k.nest([dims[a] for a in layout.order], lambda ivs: body(k.logical(layout, ivs)))
+        layout = k.layout(self.result)
+        whole = [(affine(0), k.size(dim)) for dim in k.dims(self.result)]
+        inside = [*whole[:2], *self.inside()] if self.overhangs else whole
+        self.asks = False
+        k.nest([inside[a] for a in layout.order], lambda ivs: body(k.logical(layout, ivs)))
+        self.asks = self.overhangs
+        for depth, axis in enumerate(layout.order):
+            around = [inside[a] for a in layout.order[:depth]]
+            behind = [whole[a] for a in layout.order[depth + 1 :]]
+            (first, last), (lower, upper) = whole[axis], inside[axis]
+            for side in ((first, lower), (upper, last)):
+                if side[0] != side[1]:
+                    extents = [*around, side, *behind]
+                    k.nest(extents, lambda ivs: body(k.logical(layout, ivs)))
+
+    def inside(self) -> list[tuple[Affine, Affine]]:
+        """Along each spatial axis, the places whose windows lie inside of the operand."""
+        k = self.k
+        found: list[tuple[Affine, Affine]] = []
+        geometry = zip(self.before, self.strides, self.dilations, strict=True)
+        for axis, (before, stride, dilation) in enumerate(geometry):
+            count = k.size(k.dims(self.result)[2 + axis])
+            lower = index_ops.minimum(k, (k.size(before) + (stride - 1)) // stride, count)
+            reach = (k.size(self.kernel[axis]) - 1) * dilation
+            room = k.size(self.spatial[axis]) + k.size(before) - reach
+            upper = index_ops.minimum(k, (room + (stride - 1)) // stride, count)
+            found.append((lower, index_ops.maximum(k, upper, lower)))
+        return found
 
     def count(self, place: Sequence[Affine]) -> Bound:
         """How many taps of a window count: those inside the operand, or inside the padding too."""
-        if not self.overhangs:
+        if not self.asks:
             return product(self.kernel)
         total = affine(1)
         includes = bool(self.op.get("count_include_pad"))
@@ -140,7 +168,7 @@ def _max_pool_with_indices(w: Window) -> None:
         larger = k.s.compare("gt", x, carried[0])
         first = k.s.compare("lt", carried[1], k.s.like(0, carried[1]))
         larger = k.s.bit_or(larger, first)
-        inside = k.all_inside(at[2:], w.spatial) if w.overhangs else None
+        inside = k.all_inside(at[2:], w.spatial) if w.asks else None
         if inside is not None:
             larger = k.s.bit_and(larger, inside)
         return [k.s.select(larger, x, carried[0]), k.s.select(larger, place, carried[1])]

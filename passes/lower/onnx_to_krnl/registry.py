@@ -61,12 +61,27 @@ class RootRule:
     epilogue: bool = True
 
 
+@dataclass(frozen=True)
+class FrameRule:
+    """A root that leaves its operand as it is and puts something around it.
+
+    It may be computed behind another root, which then stores each element at its ``place`` in the
+    frame's result at once. ``surround`` emits the nests that fill the rest. ``fits``: whether this
+    operation, a pad that cuts nothing off, say, is so simple.
+    """
+
+    fits: Callable[[OnnxOp], bool]
+    place: Forward
+    surround: Root
+
+
 Chain: TypeAlias = "Callable[..., None]"
 """(kernel, the operations of the roots in order): emits one nest for all of them."""
 
 POINTWISE: dict[tuple[str, str], Pointwise] = {}
 MAPS: dict[tuple[str, str], MapRule] = {}
 ROOTS: dict[tuple[str, str], RootRule] = {}
+FRAMES: dict[tuple[str, str], FrameRule] = {}
 HOST: dict[tuple[str, str], Any] = {}
 CHAINS: dict[tuple[str, ...], Chain] = {}
 

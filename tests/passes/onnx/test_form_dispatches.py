@@ -32,6 +32,7 @@ WEIGHTS = {
     "heads": np.array([4, 4, 4]),
     "unit": np.array(0.5, np.float32),
     "last": np.array([1]),
+    "around": np.array([1, 0, 0, 2]),
 }
 
 
@@ -116,6 +117,29 @@ FUSIONS = {
           y = Transpose(p)
         }""",
         ["MatMul", "Transpose"],
+    ),
+    "padding behind a product": (
+        """g (float[4,4] x) => (float[4,4] y, float[5,6] z) {
+          p = MatMul(x, w)
+          y = Relu(p)
+          z = Pad(y, around)
+        }""",
+        ["MatMul Relu Pad"],
+    ),
+    "nothing behind the padding": (
+        """g (float[4,4] x) => (float[5,6] z) {
+          p = MatMul(x, w)
+          q = Pad(p, around)
+          z = Relu(q)
+        }""",
+        ["MatMul Pad", "Relu"],
+    ),
+    "no padding with what a run computes": (
+        """g (float[4,4] x, float v) => (float[5,6] z) {
+          p = MatMul(x, w)
+          z = Pad(p, around, v)
+        }""",
+        ["MatMul", "Pad"],
     ),
     "a prologue": (
         """g (float[4,4] x, float[4,4] z) => (float[4] y) {

@@ -1,0 +1,65 @@
+"""Windows that each column has for itself: depthwise convolutions, pools, narrow groups.
+
+    for rows, columns:  acc = 0;  for taps:  acc += data[row + tap, column] * weight[tap, column]
+
+Columns share no operand, so that a tile of registers gains nothing from more than one vector. What
+is under the windows of neighbouring rows overlaps: with all taps unrolled, LLVM loads it once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from dialects import krnl
+
+MOST_TAPS = 64
+"""More are not unrolled: their code would not fit the cache of decoded instructions."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The loop over the taps of a window, and how many there are along each of its axes."""
+
+    taps: krnl.IterateOp
+    extents: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Taps along the longest axis."""
+        return max(self.extents)
+
+    def columns(self, rows: int, lanes: int, near_bytes: int) -> int:
+        """How many columns, in whole vectors, may be in use at once for a cache of that size.
+
+        In use are all weights of a column, and the elements under the windows of a tile.
+        """
+        lines = prod(self.extents) // self.width
+        elements = prod(self.extents) + lines * (rows + self.width)
+        return max(1, near_bytes // (4 * elements * lanes)) * lanes
+
+    def unroll(self) -> None:
+        """Has taps computed side by side: all of them, or those of the inner loops."""
+        block = self.taps.parent
+        assert block is not None
+        for depth, loop in reversed(list(enumerate(self.taps.loops))):
+            if prod(self.extents[depth:]) <= MOST_TAPS:
+                block.insert_op_before(krnl.UnrollOp(loop), self.taps)
+
+
+def window_of(nest: krnl.IterateOp, column: int) -> Window | None:
+    """The window of a nest in which everything that is summed up varies from column to column."""
+    variable = nest.induction_variables[column]
+    inner = [op for op in nest.body.block.ops if isinstance(op, krnl.IterateOp)]
+    if len(inner) != 1 or not inner[0].inits:
+        return None
+    (taps,) = inner
+    loads = [op for op in taps.body.walk() if isinstance(op, krnl.LoadOp)]
+    if any(variable not in op.indices for op in loads):
+        return None
+    extents = []
+    for lower, upper in taps.extents:
+        if not (isinstance(lower, int) and isinstance(upper, int)):
+            return None
+        extents.append(upper - lower)
+    return Window(taps, tuple(extents)) if prod(extents) and extents[-1] <= MOST_TAPS else None
