@@ -7,7 +7,7 @@ import platform
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime_programs import compile_ir
 
@@ -89,6 +89,7 @@ def test_a_symbol_has_one_definition() -> None:
         elf.link([compile_ir(ELSEWHERE), compile_ir(ELSEWHERE)])
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_damaged_objects_are_refused_or_linked(data: st.DataObject) -> None:
     image = bytearray(compile_ir(TABLE))
