@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compiler import stages
-from compiler.object_cache import ObjectCache, content_key
+from compiler.object_cache import ObjectCache, content_key, file_status
 from compiler.version import PRODUCER
 from runtime.errors import InvalidModelError
 from runtime.program import Program
@@ -145,7 +145,7 @@ def compiler_identity() -> str:
     for name in DEPENDENCIES:
         found = importlib.util.find_spec(name)
         if found is not None and found.origin is not None:
-            digest.update(_status(found.origin, os.stat(found.origin)).encode())
+            digest.update(file_status(found.origin, os.stat(found.origin)).encode())
     return digest.hexdigest()
 
 
@@ -155,8 +155,4 @@ def _sources(folder: str | Path) -> Iterator[str]:
             if entry.is_dir():
                 yield from _sources(entry.path)
             elif entry.name.endswith((".py", ".ll")):
-                yield _status(entry.path, entry.stat())
-
-
-def _status(path: str, status: os.stat_result) -> str:
-    return f"{path} {status.st_size} {status.st_mtime_ns}\n"
+                yield file_status(entry.path, entry.stat())

@@ -38,6 +38,11 @@ def content_key(kind: str, *parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
+def file_status(path: str, status: os.stat_result) -> str:
+    """What changes when a file is replaced or edited, without reading it."""
+    return f"{path} {status.st_size} {status.st_mtime_ns}\n"
+
+
 def default_directory() -> Path:
     """Where the cache lives: ``$TERRACE_CACHE_DIR`` or the platform's place for caches."""
     if chosen := os.environ.get("TERRACE_CACHE_DIR"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from compiler.object_cache import ObjectCache, content_key
+from compiler.object_cache import ObjectCache, content_key, file_status
 from runtime.cpus import available_cpus, cpu_identity
 from runtime.errors import UnsupportedError
 
@@ -162,8 +162,7 @@ def _ask_llvm_once() -> tuple[str, str, str]:
     identity, llvmlite = cpu_identity(), importlib.util.find_spec("llvmlite")
     if identity is None or llvmlite is None or llvmlite.origin is None:
         return _ask_llvm()
-    status = os.stat(llvmlite.origin)
-    installed = f"{llvmlite.origin} {status.st_size} {status.st_mtime_ns}"
+    installed = file_status(llvmlite.origin, os.stat(llvmlite.origin))
     host_cache, key = ObjectCache.default(), content_key("host", identity, installed)
     known = host_cache.get(key)
     if known is not None:

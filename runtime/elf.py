@@ -17,6 +17,7 @@ import platform
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -38,6 +39,12 @@ _JUMP = b"\xff\x25\0\0\0\0"
 """`jmp *0(%rip)`: to the address that follows it."""
 
 _STUB_BYTES = 16
+
+COMPANIONS = ("libm.so.6", "libgcc_s.so.1")
+"""The math library, and the compiler's (conversions of half precision that a CPU lacks).
+
+Glibc keeps them apart from the process's own symbols. Code may need neither.
+"""
 
 
 class Unlinkable(Exception):
@@ -279,14 +286,11 @@ def _address_in_process(name: str) -> int | None:
 
 @cache
 def _libraries() -> tuple[ctypes.CDLL, ...]:
-    """The process itself; glibc keeps the two others apart from it."""
+    """The process itself, and its companions; what is missing is reported by name."""
     found = [ctypes.CDLL(None)]
-    for name in ("libm.so.6", "libgcc_s.so.1"):
-        try:
+    for name in COMPANIONS:
+        with suppress(OSError):
             found.append(ctypes.CDLL(name))
-        except OSError:
-            # Code may need neither; what is missing is reported by name.
-            continue
     return tuple(found)
 
 

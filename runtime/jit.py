@@ -85,10 +85,8 @@ def _engine() -> Any:
 
 
 def _expose_libraries() -> None:
-    """Makes the math library, and the compiler's (conversions of half precision that a CPU lacks),
-    visible to symbol lookup. Only glibc keeps them apart from libc; code may need neither.
-    """
+    """Makes the process's companion libraries visible to symbol lookup."""
     if sys.platform == "linux":
-        for name in ("libm.so.6", "libgcc_s.so.1"):
+        for name in elf.COMPANIONS:
             with contextlib.suppress(OSError):
                 ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)

@@ -6,7 +6,7 @@ computed here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Operation, SSAValue
@@ -23,6 +23,9 @@ from passes.onnx.bind_parameters import parameter
 
 i64 = IntegerType(64)
 Bounds = tuple[int | None, int | None]
+
+Extent = tuple[Affine, Affine]
+"""The first index along an axis, and the one behind the last."""
 
 
 def _binary(k: Kernel, kind: type[Operation], a: Affine, b: Affine, bounds: Bounds) -> Affine:
@@ -154,3 +157,11 @@ def parameters(k: Kernel, op: OnnxOp, number: int) -> list[Affine] | None:
             "give the model's inputs fixed sizes with --dim",
         )
     return [read_index(k, value, [affine(place)]) for place in range(count)]
+
+
+def around(inside: Sequence[Extent], whole: Sequence[Extent]) -> Iterator[list[Extent]]:
+    """Boxes that fill what lies of ``whole`` around ``inside``, two sides of every axis in turn."""
+    for depth, ((first, last), (lower, upper)) in enumerate(zip(whole, inside, strict=True)):
+        for side in ((first, lower), (upper, last)):
+            if side[0] != side[1]:
+                yield [*inside[:depth], side, *whole[depth + 1 :]]

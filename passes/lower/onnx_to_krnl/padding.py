@@ -103,16 +103,10 @@ def _surround(k: Kernel, op: OnnxOp) -> None:
     """Fills what a Pad puts around its operand: two sides of every padded axis."""
     result, axes = op.results[0], _axes(k, op)
     layout, fill = k.layout(result), lambda: _fill(k, op, k.element(result))
-    inner = [axes[a] for a in layout.order]
-    for depth, axis in enumerate(inner):
-        around = [(other.lower, other.upper) for other in inner[:depth]]
-        behind = [(affine(0), other.size) for other in inner[depth + 1 :]]
-        for side in ((affine(0), axis.lower), (axis.upper, axis.size)):
-            if side[0] != side[1]:
-                k.nest(
-                    [*around, side, *behind],
-                    lambda ivs: k.write_output(result, k.logical(layout, ivs), fill()),
-                )
+    inside = [(axes[a].lower, axes[a].upper) for a in layout.order]
+    whole = [(affine(0), axes[a].size) for a in layout.order]
+    for box in index_ops.around(inside, whole):
+        k.nest(box, lambda ivs: k.write_output(result, k.logical(layout, ivs), fill()))
 
 
 FRAMES["", "Pad"] = FrameRule(_is_frame, _inside, _surround)

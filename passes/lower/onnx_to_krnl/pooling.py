@@ -90,17 +90,12 @@ class Window:
         layout = k.layout(self.result)
         whole = [(affine(0), k.size(dim)) for dim in k.dims(self.result)]
         inside = [*whole[:2], *self.inside()] if self.overhangs else whole
+        whole, inside = ([extents[a] for a in layout.order] for extents in (whole, inside))
         self.asks = False
-        k.nest([inside[a] for a in layout.order], lambda ivs: body(k.logical(layout, ivs)))
+        k.nest(inside, lambda ivs: body(k.logical(layout, ivs)))
         self.asks = self.overhangs
-        for depth, axis in enumerate(layout.order):
-            around = [inside[a] for a in layout.order[:depth]]
-            behind = [whole[a] for a in layout.order[depth + 1 :]]
-            (first, last), (lower, upper) = whole[axis], inside[axis]
-            for side in ((first, lower), (upper, last)):
-                if side[0] != side[1]:
-                    extents = [*around, side, *behind]
-                    k.nest(extents, lambda ivs: body(k.logical(layout, ivs)))
+        for box in index_ops.around(inside, whole):
+            k.nest(box, lambda ivs: body(k.logical(layout, ivs)))
 
     def inside(self) -> list[tuple[Affine, Affine]]:
         """Along each spatial axis, the places whose windows lie inside of the operand."""
