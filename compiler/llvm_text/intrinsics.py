@@ -106,6 +106,13 @@ def _prefetch(function: FunctionText, op: Operation) -> str:
     return f"call void @llvm.prefetch.{suffix(pointer.type)}({function.typed(pointer)}, {options})"
 
 
+@writer(*_intrinsics("strip.invariant.group"))
+def _strip(function: FunctionText, op: Operation) -> str:
+    pointer = op.operands[0]
+    name = f"@llvm.{op.name[10:]}.{suffix(pointer.type)}"
+    return f"call {type_text(pointer.type)} {name}({function.typed(pointer)})"
+
+
 @writer(*_intrinsics("assume"))
 def _assume(function: FunctionText, op: Operation) -> str:
     return f"call void @llvm.assume({function.typed(op.operands[0])})"

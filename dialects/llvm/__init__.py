@@ -175,6 +175,7 @@ from dialects.llvm.memory import (
     MemsetOp,
     PrefetchOp,
     StoreOp,
+    StripInvariantGroupOp,
 )
 
 LLVM = Dialect(
@@ -277,6 +278,7 @@ LLVM = Dialect(
         StackRestoreOp,
         StackSaveOp,
         StoreOp,
+        StripInvariantGroupOp,
         SubOp,
         SwitchOp,
         TruncOp,
@@ -451,6 +453,7 @@ __all__ = [
     "StackRestoreOp",
     "StackSaveOp",
     "StoreOp",
+    "StripInvariantGroupOp",
     "SubOp",
     "SwitchOp",
     "TailCallKind",

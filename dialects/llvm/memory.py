@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from xdsl.dialects.builtin import (
     I32,
     BoolAttr,
@@ -28,6 +30,7 @@ from xdsl.ir import Attribute
 from xdsl.irdl import (
     IRDLOperation,
     ParsePropInAttrDict,
+    VarConstraint,
     base,
     irdl_op_definition,
     operand_def,
@@ -360,6 +363,21 @@ class PrefetchOp(IRDLOperation):
     cache = prop_def(IntegerAttr[I32])
 
     traits = traits_def(MemoryReadEffect(), MemoryWriteEffect())
+
+
+@irdl_op_definition
+class StripInvariantGroupOp(IRDLOperation):
+    """The same address, of which LLVM's analysis of loops does not know where it stems from."""
+
+    name = "llvm.intr.strip.invariant.group"
+
+    T: ClassVar = VarConstraint("T", base(LLVMPointerType))
+
+    ptr = operand_def(T)
+    res = result_def(T)
+
+    traits = traits_def(Pure())
+    assembly_format = "$ptr attr-dict `:` type($ptr)"
 
 
 @irdl_op_definition

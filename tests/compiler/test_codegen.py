@@ -95,6 +95,10 @@ def body(text: str) -> str:
             "call void @llvm.prefetch.p0(ptr %2, i32 0, i32 3, i32 1)",
         ),
         (
+            "%r = llvm.intr.strip.invariant.group %p : !llvm.ptr",
+            "call ptr @llvm.strip.invariant.group.p0(ptr %2)",
+        ),
+        (
             "%r = llvm.shufflevector %v, %v [0, 5, -1] : vector<4xf32>",
             "<3 x i32> <i32 0, i32 5, i32 poison>",
         ),

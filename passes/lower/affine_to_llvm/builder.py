@@ -62,6 +62,8 @@ class Builder:
         self._constants: dict[tuple[Attribute, Attribute], SSAValue] = {}
         self._prologue: list[Operation] = []
         self._scopes: list[dict[tuple[object, ...], SSAValue]] = [{}]
+        self._number: dict[Block, int] = {}
+        self._loop_starts: list[int] = []
 
     def emit(
         self,
@@ -94,6 +96,29 @@ class Builder:
         """Appends a block to the function and continues there."""
         self.region.add_block(block)
         self.block = block
+        self._number[block] = len(self._number)
+
+    def start_loop(self, block: Block) -> None:
+        """Appends the first block of a loop and continues there. `end_loop` ends the loop."""
+        self._loop_starts.append(len(self._number))
+        self.start(block)
+
+    def end_loop(self) -> None:
+        """Ends the innermost loop: what is appended from now on does not belong to it."""
+        self._loop_starts.pop()
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether the current block belongs to a loop inside of another one."""
+        return len(self._loop_starts) > 1
+
+    def is_invariant(self, value: SSAValue) -> bool:
+        """Whether a value is computed outside of the innermost loop."""
+        if not self._loop_starts:
+            return True
+        owner = value.owner
+        block = owner if isinstance(owner, Block) else owner.parent
+        return block is None or self._number.get(block, -1) < self._loop_starts[-1]
 
     def open_scope(self) -> None:
         """Starts a nested body: what is computed in it is forgotten at its end."""
@@ -146,7 +171,9 @@ class Builder:
             self.ranges[result] = (value, value)
         return result
 
-    def address(self, base: SSAValue, offset: Index, kind: Attribute) -> SSAValue:
+    def address(
+        self, base: SSAValue, offset: Index, kind: Attribute, flags: IntegerAttr = llvm.INBOUNDS
+    ) -> SSAValue:
         """The address of element `offset` of a buffer of `kind`."""
         if offset == 0:
             return base
@@ -157,7 +184,7 @@ class Builder:
         properties = {
             "rawConstantIndices": indices,
             "elem_type": kind,
-            "noWrapFlags": llvm.INBOUNDS,
+            "noWrapFlags": flags,
         }
         return self.value(llvm.GEPOp, operands, PTR, properties)
 

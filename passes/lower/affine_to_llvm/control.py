@@ -119,7 +119,7 @@ def counted_loop(
     else:
         guard = builder.compare("slt", lower, upper)
         builder.branch_if(guard, (loop, start), (exit_block, inits))
-    builder.start(loop)
+    builder.start_loop(loop)
     iv, *carried = loop.args
     builder.limit(iv, (low_end, high_end))
     builder.open_scope()
@@ -133,6 +133,7 @@ def counted_loop(
     again = builder.compare("slt", following, upper)
     builder.branch_if(again, (loop, [following, *results]), (exit_block, results), annotation)
     builder.close_scope()
+    builder.end_loop()
     builder.start(exit_block)
     return list(exit_block.args)
 

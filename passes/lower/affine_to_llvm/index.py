@@ -9,10 +9,10 @@ nothing at all. Multiples of the divisor are taken out first: `(16 * d0 + d1) fl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from xdsl.dialects.builtin import i1, i64
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import IntegerAttr, i1, i64
+from xdsl.ir import Attribute, SSAValue
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
     AffineBinaryOpKind,
@@ -33,6 +33,7 @@ from passes.lower.affine_to_llvm.builder import (
     Builder,
     Properties,
 )
+from passes.lower.affine_to_llvm.types import PTR
 from runtime.errors import InternalError, Place
 
 Index = int | SSAValue
@@ -71,6 +72,14 @@ class Linear:
             return Linear()
         terms = {value: coefficient * factor for value, coefficient in self.terms.items()}
         return Linear(self.const * factor, terms)
+
+    def parted(self, belongs: Callable[[SSAValue], bool]) -> tuple[Linear, Linear]:
+        """The terms, without the constant, whose values belong to the first part, and the rest."""
+        first, rest = Linear(), Linear()
+        for value, coefficient in self.terms.items():
+            part = first if belongs(value) else rest
+            part.terms[value] = coefficient
+        return first, rest
 
     def split(self, divisor: int) -> tuple[Linear, Linear]:
         """(quotient, rest) with `self == quotient * divisor + rest`, taking out of `self` all
@@ -312,6 +321,36 @@ class IndexBuilder(Builder):
         for value, coefficient in form.terms.items():
             total = self.add(total, self.mul(value, coefficient))
         return self.add(total, form.const)
+
+    def element_address(self, base: SSAValue, offset: Linear, kind: Attribute) -> SSAValue:
+        """The address of an element of ``kind``: all that share a base go from it by constants.
+
+        Inside of nested loops LLVM is not to see how the base depends on the outer ones. Reducing
+        the strength of addresses, it would try to combine the variables of all loops around each
+        access, which takes most of its time and gains nothing.
+        """
+        outer, inner = offset.parted(self.is_invariant)
+        lowest = offset.const, self.range_of_linear(outer)[0], self.range_of_linear(inner)[0]
+        # Only where nothing goes backwards, all addresses on the way are inside of the buffer.
+        flags = llvm.INBOUNDS if min(lowest) >= 0 else llvm.NO_WRAP_FLAGS
+        ptr = self._base(base, outer, kind, flags, self.is_nested)
+        ptr = self._base(ptr, inner, kind, flags, False)
+        return self.address(ptr, offset.const, kind, flags)
+
+    def _base(
+        self, ptr: SSAValue, offset: Linear, kind: Attribute, flags: IntegerAttr, opaque: bool
+    ) -> SSAValue:
+        """An address that other ones go from, the same each time that it is asked for."""
+        if not offset.terms:
+            return ptr
+        key = (ptr, kind, flags, *offset.terms.items())
+        found = self.recall(key)
+        if found is None:
+            found = self.address(ptr, self.emit_linear(offset), kind, flags)
+            if opaque:
+                found = self.value(llvm.StripInvariantGroupOp, (found,), PTR)
+            self.keep(key, found)
+        return found
 
     def affine_results(self, affine_map: AffineMap, operands: Sequence[Index]) -> list[Index]:
         """Every result of a map, emitted."""

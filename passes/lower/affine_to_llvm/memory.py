@@ -59,12 +59,11 @@ def buffer(
 
 
 def address(builder: IndexBuilder, source: MemRef, indices: Sequence[Linear]) -> SSAValue:
-    """The address of an element."""
+    """The address of an element: what the innermost loop adds to an address known outside."""
     offset = Linear()
     for index, stride in zip(indices, source.strides, strict=True):
         offset = offset + builder.product(index, builder.as_linear(stride))
-    kind = llvm_type(source.type.element_type)
-    return builder.address(source.ptr, builder.emit_linear(offset), kind)
+    return builder.element_address(source.ptr, offset, llvm_type(source.type.element_type))
 
 
 def mapped(

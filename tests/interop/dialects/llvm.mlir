@@ -18,6 +18,7 @@ builtin.module {
     %10 = llvm.mlir.constant(0 : i8) : i8
     "llvm.intr.memset"(%arg2, %10, %arg3) <{isVolatile = false}> : (!llvm.ptr, i8, i64) -> ()
     "llvm.intr.prefetch"(%arg2) <{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}> : (!llvm.ptr) -> ()
+    %44 = llvm.intr.strip.invariant.group %arg2 : !llvm.ptr
     llvm.intr.assume %arg10 : i1
     %11 = llvm.mlir.constant(64) : i64
     %12 = llvm.intr.tanh(%arg8) : (f32) -> f32
