@@ -41,7 +41,7 @@ from passes.krnl.nests import (
     transposed_row,
     work_of,
 )
-from passes.krnl.tiles import panel_width, tile_rows, window_rows
+from passes.krnl.tiles import panel_width, side_by_side, tile_rows, window_rows
 from passes.krnl.windows import Window, window_of
 from passes.krnl.writer import ENOUGH_SHARES, Writer
 
@@ -106,7 +106,7 @@ class ScheduleKrnl(ModulePass):
         window = window_of(nest, column)
         if window is None or row < 0 or static(nest.extents[row]) == 1:
             lanes = self.lanes(nest)
-            vectors = self.vectors(nest)
+            vectors = side_by_side(static(nest.extents[column]), lanes, self.vectors(nest))
             writer.vectorize(column, lanes, vectors)
             writer.remark(
                 f"{vectors} vectors of {lanes} neighbours at a time, each around its own reduction"

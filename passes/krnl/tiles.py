@@ -17,6 +17,9 @@ from dialects.onnx.dims import Dim
 MOST_ROWS = 14
 """More rows than this cost code and time to compile, and gain nothing."""
 
+OVERHEAD = 0.5
+"""What a tile costs besides its rows, in rows: it loads the columns' operands, starts and ends."""
+
 
 def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
     """Columns of a panel: so many vectors that tiles over it fill the registers.
@@ -40,7 +43,7 @@ def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
 
 def tile_rows(extent: int | None, vectors: int, registers: int) -> int:
     """Rows of a tile of that many vectors; few enough that all tiles are about equally high."""
-    return _evenly(extent, (registers - 1 - vectors) // vectors)
+    return _evenly(extent, min(MOST_ROWS, (registers - 1 - vectors) // vectors))
 
 
 def window_rows(extent: int | None, width: int, registers: int) -> int:
@@ -49,16 +52,21 @@ def window_rows(extent: int | None, width: int, registers: int) -> int:
     A line of the window needs a register for each accumulator, for each of the `rows + width - 1`
     vectors under it, and one for its weights.
     """
-    return _evenly(extent, (registers - width) // 2)
+    return _evenly(extent, min(MOST_ROWS, (registers - width) // 2))
+
+
+def side_by_side(extent: int | None, lanes: int, most: int) -> int:
+    """Vectors of a tile of one row: at most so many, that leave little or nothing for a last one."""
+    return _evenly(None if extent is None else -(-extent // lanes), most)
 
 
 def _evenly(extent: int | None, most: int) -> int:
-    """At most so many rows that all tiles are about equally high."""
-    most = min(max(1, most), MOST_ROWS)
-    if extent is None:
-        return most
-    tiles = -(-extent // most)
-    return max(1, -(-extent // max(1, tiles)))
+    """At most so many rows that take the least time, as the last tile repeats rows to be full."""
+    most = max(1, most)
+    if extent is None or extent <= most:
+        return most if extent is None else max(1, extent)
+    heights = range(most, most // 2, -1)
+    return min(heights, key=lambda rows: -(-extent // rows) * (rows + OVERHEAD))
 
 
 def row_axis(dims: Sequence[Dim]) -> int:

@@ -130,28 +130,36 @@ class _Body(FunctionLowering):
         total = prod(self.outer.builder.range_of(dimension.count)[1] for dimension in space)
         self.builder.limit(begin, (0, total))
         self.builder.limit(end, (0, total))
-        self._loops(op, space, begin, end)
+        axes = list(zip(op.body.block.args, space, strict=True))
+        for variable, dimension in axes:
+            self.set_index(variable, self.capture_index(dimension.lower))
+        several = [axis for axis in axes if axis[1].count != 1]
+        self._loops(op, several or axes[:1], begin, end)
         self.builder.emit(llvm.ReturnOp, ())
         self.builder.finish()
 
     def _loops(
-        self, op: affine.ParallelOp, space: Sequence[_Dimension], begin: Index, end: Index
+        self,
+        op: affine.ParallelOp,
+        axes: Sequence[tuple[SSAValue, _Dimension]],
+        begin: Index,
+        end: Index,
     ) -> None:
-        """A loop for each dimension, the last one running fastest.
+        """A loop for each of these variables, the last one running fastest.
 
-        ``begin`` and ``end`` number the iterations of all of ``space``. Dividing them once is
-        cheaper than taking every iteration's number apart.
+        ``begin`` and ``end`` number the iterations of all of them. Dividing them once is cheaper
+        than taking every iteration's number apart.
         """
         builder = self.builder
-        dimension, *rest = space
+        (variable, dimension), *rest = axes
         lower = self.capture_index(dimension.lower)
         inner: Index = 1
-        for other in rest:
+        for _, other in rest:
             inner = builder.mul(inner, self.capture_index(other.count))
 
         def body(number: Index, carried: list[SSAValue]) -> list[SSAValue]:
             index = builder.add(lower, builder.mul(number, dimension.step))
-            self.set_index(op.body.block.args[-len(space)], index)
+            self.set_index(variable, index)
             if not rest:
                 return self.lower_body(op.body.block)
             first = builder.mul(number, inner)

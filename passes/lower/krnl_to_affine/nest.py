@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import gcd
 from typing import TYPE_CHECKING
 
 from xdsl.dialects import arith, scf
@@ -149,6 +150,9 @@ class NestEmission:
                 return self.emit(depth + 1, state.moved(leaf, 0), carried)
             return inside([0], total, 1, False)
         full = (total // step) * step
+        if self._is_evened(leaf, total):
+            self._emit_evened(depth, state)
+            return []
         if full != 0:
             carried = inside([0], full, step, False)
         if isinstance(total, int):
@@ -241,6 +245,17 @@ class NestEmission:
             regions=[Region(block)],
         )
 
+    def _emit_evened(self, depth: int, state: NestState) -> None:
+        """A loop over tiles of one size, the last of which repeats rows of the one before."""
+        leaf = self.leaves[depth]
+        total, step = state.count[leaf], leaf.step
+
+        def body(variable: Var, carried: list[SSAValue]) -> list[SSAValue]:
+            start = self._evened(leaf, as_affine(variable), total)
+            return self.emit(depth + 1, state.moved(leaf, start, step), carried)
+
+        self.loop([0], total, step, [], body)
+
     # Parallel loops -------------------------------------------------------------------------
 
     def emit_parallel(self, depth: int, state: NestState) -> None:
@@ -283,6 +298,10 @@ class NestEmission:
             return
         (leaf, variable), *rest = items
         offset, total, step = as_affine(variable), state.count[leaf], leaf.step
+        if self._is_evened(leaf, total):
+            start = self._evened(leaf, offset, total)
+            self._split_partial(depth, rest, state.moved(leaf, start, step))
+            return
         full = state.moved(leaf, offset, step)
         if leaf.inner is None or (isinstance(total, int) and total % step == 0):
             self._split_partial(depth, rest, full)
@@ -323,6 +342,27 @@ class NestEmission:
         outside.add_op(scf.IfOp.create(operands=[condition], regions=regions))
 
     # Partial tiles --------------------------------------------------------------------------
+
+    def _is_evened(self, leaf: Leaf, total: int | Affine) -> bool:
+        """Whether the last tile of a known number of rows repeats some, to be as high as all.
+
+        That is a few rows of work for a second copy of the tile's code.
+        """
+        if not isinstance(total, int) or total <= leaf.step or total % leaf.step == 0:
+            return False
+        return self._may_repeat(leaf)
+
+    def _evened(self, leaf: Leaf, offset: Affine, total: int | Affine) -> Affine:
+        """Where a tile starts: at ``offset``, but for the last one, which ends with the rows.
+
+        Written without a difference, so that nobody takes it for negative.
+        """
+        assert isinstance(total, int)
+        last, full = total - leaf.step, total // leaf.step * leaf.step
+        value = self.lowering.index_value(offset % full + offset // full * last)
+        start = Var(value, 0, last, gcd(leaf.step, last))
+        self.lowering.iterations[value] = start
+        return as_affine(start)
 
     def _rest(self, leaf: Leaf, offset: Affine | int, total: int, state: NestState) -> NestState:
         """The last iterations, fewer than a step: of a vector, all lanes, some computed again."""

@@ -508,10 +508,17 @@ def test_tails_are_loops_of_their_own_without_tests() -> None:
 
 
 def test_parallel_loops_become_one_and_tell_partial_tiles_apart() -> None:
-    text = lowered(matmul(ROWS_FIRST + "krnl.parallel(%j0, %i0) 3", 10, 3, 32))
+    text = lowered(matmul(ROWS_FIRST + "krnl.parallel(%j0, %i0) 3", 10, 3, 36))
     assert text.count("affine.parallel") == 1
-    assert "to (32, 10) step (16, 4)" in text and "grain = 3 : i64" in text
-    assert text.count("scf.if") == 1, "columns divide evenly, rows do not"
+    assert "to (36, 10) step (16, 4)" in text and "grain = 3 : i64" in text
+    assert text.count("scf.if") == 1, "the last panel has fewer columns, the last tile all rows"
+
+
+@pytest.mark.parametrize("parallel", ["", "krnl.parallel(%j0, %i0) 1"])
+def test_the_last_tile_repeats_rows_to_be_as_high_as_all(parallel: str) -> None:
+    text = lowered(matmul(ROWS_FIRST + parallel, 10, 3, 32))
+    assert text.count("affine.vector_store") == 4 * 2, "one copy of the tile, two vectors wide"
+    assert "(d0 mod 8) + ((d0 floordiv 8) * 6)" in text, "0, 4 and then 6 instead of 8"
 
 
 def test_loops_over_computed_bounds_use_no_affine_operations() -> None:

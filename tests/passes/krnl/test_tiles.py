@@ -1,0 +1,25 @@
+"""Heights of tiles: high, but such that the last one repeats little."""
+
+from __future__ import annotations
+
+import pytest
+
+from passes.krnl.tiles import side_by_side, tile_rows, window_rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "height"), [(1, 1), (6, 6), (7, 4), (14, 5), (49, 5), (56, 4), (3136, 6), (None, 6)]
+)
+def test_rows_of_a_tile_of_two_vectors_in_sixteen_registers(rows: int | None, height: int) -> None:
+    assert tile_rows(rows, 2, 16) == height
+
+
+def test_a_window_leaves_registers_for_what_is_under_it() -> None:
+    assert window_rows(None, 3, 16) == 6
+    assert window_rows(28, 5, 16) == 4
+    assert window_rows(None, 3, 32) == 14
+
+
+@pytest.mark.parametrize(("columns", "vectors"), [(144, 9), (1280, 10), (5, 1), (None, 12)])
+def test_vectors_side_by_side_divide_the_columns(columns: int | None, vectors: int) -> None:
+    assert side_by_side(columns, 8, 12) == vectors
