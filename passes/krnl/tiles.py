@@ -56,7 +56,7 @@ def window_rows(extent: int | None, width: int, registers: int) -> int:
 
 
 def side_by_side(extent: int | None, lanes: int, most: int) -> int:
-    """Vectors of a tile of one row: at most so many, that leave little or nothing for a last one."""
+    """Vectors of a tile of one row: at most so many, few enough that they divide the columns."""
     return _evenly(None if extent is None else -(-extent // lanes), most)
 
 
