@@ -13,8 +13,8 @@ from math import prod
 
 from dialects import krnl
 
-MOST_TAPS = 64
-"""More are not unrolled: their code would not fit the cache of decoded instructions."""
+MOST_TAPS = 16
+"""More are not unrolled, only the lines of a window: rows share what lies under one line."""
 
 
 @dataclass(frozen=True)

@@ -225,8 +225,12 @@ class NestEmission:
         )
 
     def _unrolling(self, carried: list[SSAValue], block: Block) -> dict[str, Attribute]:
-        """LLVM is not to unroll what is long: it is no faster, and takes time to compile."""
-        is_long = not carried and sum(1 for _ in block.walk()) >= LONG_BODY
+        """LLVM is not to unroll what is long: it is no faster, and takes time to compile.
+
+        What hands on values is unrolled as far as the schedule says, if it says so.
+        """
+        is_ours = not carried or any(leaf.mode == "unroll" for leaf in self.leaves)
+        is_long = is_ours and sum(1 for _ in block.walk()) >= LONG_BODY
         return {"unroll_disable": UnitAttr()} if is_long else {}
 
     def _scf_for(
