@@ -8,6 +8,8 @@ allow,
   the panels of the packed operand outermost so that one stays in the cache.
 * A window that each column has for itself (a depthwise convolution, a pool) is unrolled, so that
   neighbouring rows of a tile share what they load.
+* A window whose columns are places (a depthwise convolution of row-major data) is unrolled too, for
+  two vectors of places side by side.
 * Another nest whose innermost loop runs over neighbours but holds a reduction runs that loop as
   vectors. Plain loops are left to LLVM's vectorizer.
 * A sum of products inside other loops becomes a register tile as well.
@@ -42,11 +44,14 @@ from passes.krnl.nests import (
     work_of,
 )
 from passes.krnl.tiles import panel_width, side_by_side, tile_rows, window_rows
-from passes.krnl.windows import Window, window_of
+from passes.krnl.windows import Window, sliding_window, window_of
 from passes.krnl.writer import ENOUGH_SHARES, Writer
 
 TRANSPOSED_TILE = 32
 """Side of the squares in which a transposition goes."""
+
+ROWS_OF_PLACES = 4
+"""Rows of a tile of places: more of them share only little more of the lines under a window."""
 
 FORKS_WORTH = 6
 """Times `parallel_work` from which on threads are started inside a loop, at every iteration."""
@@ -165,6 +170,10 @@ class ScheduleKrnl(ModulePass):
         if window is not None:
             self.window(nest, writer, window, row, column)
             return
+        sliding = sliding_window(nest, column)
+        if sliding is not None and (extents[column] or 0) >= lanes:
+            self.places(nest, writer, sliding, row, column)
+            return
         width = panel_of(nest, column) or panel_width(
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
         )
@@ -209,6 +218,22 @@ class ScheduleKrnl(ModulePass):
         writer.remark(
             f"a tile of {rows} rows by one vector of {lanes}, {self.registers} registers: "
             "columns share no operand, rows what is under an unrolled window"
+        )
+
+    def places(
+        self, nest: krnl.IterateOp, writer: Writer, window: Window, row: int, column: int
+    ) -> None:
+        """A tile of places under a window that is unrolled: rows share lines of the data."""
+        lanes = self.lanes(nest)
+        columns = static(nest.extents[column]) or lanes
+        vectors = min(2, columns // lanes)
+        rows = min(ROWS_OF_PLACES, tile_rows(static(nest.extents[row]), vectors, self.registers))
+        window.unroll()
+        writer.block(column, vectors * lanes, columns)
+        writer.block(row, rows, static(nest.extents[row]))
+        writer.tensorize(row, column, lanes, rows_first=True)
+        writer.remark(
+            f"a tile of {rows} rows by {vectors} vectors of {lanes} places under an unrolled window"
         )
 
     def rows_first(self, nest: krnl.IterateOp, column: int) -> bool:

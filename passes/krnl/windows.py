@@ -47,16 +47,37 @@ class Window:
                 block.insert_op_before(krnl.UnrollOp(loop), self.taps)
 
 
+def sliding_window(nest: krnl.IterateOp, column: int) -> Window | None:
+    """The window of a nest whose columns are places under it: neighbours along a row of data."""
+    found = _taps(nest)
+    if found is None:
+        return None
+    variable, taps = nest.induction_variables[column], set(found.taps.induction_variables)
+    for op in found.taps.body.walk():
+        if isinstance(op, krnl.LoadOp) and variable in op.indices:
+            last = op.map.data.results[-1].used_dims()
+            used = {op.indices[place] for place in last}
+            if variable in used and taps & used:
+                return found
+    return None
+
+
 def window_of(nest: krnl.IterateOp, column: int) -> Window | None:
     """The window of a nest in which everything that is summed up varies from column to column."""
     variable = nest.induction_variables[column]
+    found = _taps(nest)
+    if found is None:
+        return None
+    loads = [op for op in found.taps.body.walk() if isinstance(op, krnl.LoadOp)]
+    return found if all(variable in op.indices for op in loads) else None
+
+
+def _taps(nest: krnl.IterateOp) -> Window | None:
+    """The only loop inside of a nest, if it hands on values and its length is known."""
     inner = [op for op in nest.body.block.ops if isinstance(op, krnl.IterateOp)]
     if len(inner) != 1 or not inner[0].inits:
         return None
     (taps,) = inner
-    loads = [op for op in taps.body.walk() if isinstance(op, krnl.LoadOp)]
-    if any(variable not in op.indices for op in loads):
-        return None
     extents = []
     for lower, upper in taps.extents:
         if not (isinstance(lower, int) and isinstance(upper, int)):

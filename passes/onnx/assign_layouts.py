@@ -1,8 +1,9 @@
 """`onnx-assign-layouts`: decide how tensors lie in memory, before dispatches are formed.
 
-Requires inferred shapes. Ensures that every convolution's data is channels-last and has no padding
-left to do (an explicit Pad stands in front of it), that every product's right-hand side is packed
-in panels of columns, that operators without a wish follow their operands, and that arguments and
+Requires inferred shapes. Ensures that every convolution's data is channels-last, or row-major if a
+depthwise one stands alone, and has no padding left to do (an explicit Pad stands in front of it),
+that every product's right-hand side is packed in panels of columns, that operators without a wish
+follow their operands, and that arguments and
 results of functions are row-major. Layouts stand in the types; where a value is needed in another
 one, an Identity with the wanted type is inserted, to be fused like any other index map.
 
@@ -38,6 +39,7 @@ from dialects.onnx.types import (
     tensor_type,
 )
 from passes.krnl.tiles import panel_width, row_axis
+from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
 from passes.onnx.editing import take_padding
 from runtime.errors import UnsupportedError
 
@@ -342,6 +344,10 @@ class _Layouts:
         result = dims_of(op.results[0].type)
         if dims is None or weight_dims is None or result is None:
             return
+        if self.stays_row_major(op, dims, weight_dims, result):
+            self.pad(op, dims, *take_padding(op, dims, weight_dims), None)
+            self.row_major_operands(op)
+            return
         order = channels_last(len(dims))
         spatial = range(2, len(dims))
         before, after = take_padding(op, dims, weight_dims)
@@ -362,6 +368,22 @@ class _Layouts:
             self.convert(op, number, None)
         value = op.results[0]
         _set_type(value, tensor_type(element_type_of(value.type), result, order))
+
+    def stays_row_major(
+        self, op: OnnxOp, dims: Sequence[Dim], weights: Sequence[Dim], result: Sequence[Dim]
+    ) -> bool:
+        """Whether a depthwise convolution stands alone: transpositions would cost more than it.
+
+        Its rows have to be long enough for vectors of places, its strides short enough.
+        """
+        is_depthwise = weights[1] == 1 and op.get("group") == dims[1] == weights[0]
+        if not is_depthwise or layout_of(op.operands[0].type) is not None:
+            return False
+        columns, stride = result[-1], (op.get("strides") or (1,))[-1]
+        if not isinstance(columns, int) or columns < self.panel(op.operands[0], 1):
+            return False
+        ends = all(isinstance(use.operation, func.ReturnOp) for use in op.results[0].uses)
+        return ends and stride <= WIDEST_STRIDE
 
     def panels_of_groups(self, weight: SSAValue, dims: tuple[Dim, ...], groups: int) -> int:
         """Width of panels that none of two groups share, 0 where groups are no whole vectors."""
@@ -457,7 +479,7 @@ class _Layouts:
         dims: tuple[Dim, ...],
         before: Sequence[Dim],
         after: Sequence[Dim],
-        order: tuple[int, ...],
+        order: tuple[int, ...] | None,
         panel: int = 0,
     ) -> None:
         """Puts a Pad with zeros around the spatial axes in front of operand 0, if there are any.

@@ -28,15 +28,46 @@ GEOMETRIES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", GEOMETRIES)
 @pytest.mark.parametrize("channels", [3, 20])
-def test_depthwise_convolutions(name: str, channels: int) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_depthwise_convolutions(name: str, channels: int, alone: bool) -> None:
+    """Row-major where one stands alone, else channels-last."""
     attributes = GEOMETRIES[name]
     weights = floats(channels, 1, *attributes["kernel_shape"], seed=1)
-    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], group=channels, **attributes)
-    x = floats(1, channels, 11, 17)
+    result = "y" if alone else "c"
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], [result], group=channels, **attributes)]
+    nodes += [] if alone else [helper.make_node("Relu", ["c"], ["y"])]
+    x = floats(1, channels, 11, 34)
     model = make_model(
-        [node], {"x": (np.float32, x.shape)}, {"w": weights, "b": floats(channels, seed=2)}
+        nodes, {"x": (np.float32, x.shape)}, {"w": weights, "b": floats(channels, seed=2)}
     )
     check(model, {"x": x}, rtol=1e-4, atol=1e-4)
+
+
+ALONE = {
+    "whole vectors": ((2, 5, 12, 112), {"strides": [2, 2]}),
+    "the last vectors repeat places": ((1, 5, 13, 57), {"strides": [2, 2]}),
+    "masked": ((1, 5, 9, 28), {}),
+    "stride 4": ((1, 3, 20, 150), {"strides": [4, 4]}),
+    "stride 5": ((1, 3, 20, 150), {"strides": [5, 5]}),
+    "one axis": ((2, 5, 70), {"strides": [2]}),
+    "three axes": ((1, 3, 4, 5, 33), {}),
+    "rows of any number": ((2, 5, "h", 40), {}),
+}
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("name", ALONE)
+def test_depthwise_convolutions_of_rows_of_places(name: str, unit: str) -> None:
+    dims, attributes = ALONE[name]
+    shape = [11 if dim == "h" else dim for dim in dims]
+    weights = floats(shape[1], 1, *[3] * (len(shape) - 2), seed=1)
+    pads = [1] * (2 * (len(shape) - 2))
+    node = helper.make_node("Conv", ["x", "w"], ["y"], group=shape[1], pads=pads, **attributes)
+    model = make_model([node], {"x": (np.float32, list(dims))}, {"w": weights})
+    network, reference = compile_for(model, unit), ReferenceEvaluator(model)
+    x = floats(*shape)
+    expected = np.asarray(reference.run(None, {"x": x})[0])  # type: ignore[index]
+    np.testing.assert_allclose(network.run({"x": x})["y"], expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("unit", VECTOR_UNITS)

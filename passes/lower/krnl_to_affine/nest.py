@@ -348,13 +348,13 @@ class NestEmission:
     # Partial tiles --------------------------------------------------------------------------
 
     def _is_evened(self, leaf: Leaf, total: int | Affine) -> bool:
-        """Whether the last tile of a known number of rows repeats some, to be as high as all.
+        """Whether the last tile of a known number of rows (or of lanes) repeats some, to be full.
 
         That is a few rows of work for a second copy of the tile's code.
         """
         if not isinstance(total, int) or total <= leaf.step or total % leaf.step == 0:
             return False
-        return self._may_repeat(leaf)
+        return self._may_repeat(leaf) or self._is_strided(leaf)
 
     def _evened(self, leaf: Leaf, offset: Affine, total: int | Affine) -> Affine:
         """Where a tile starts: at ``offset``, but for the last one, which ends with the rows.
@@ -369,20 +369,13 @@ class NestEmission:
         return as_affine(start)
 
     def _rest(self, leaf: Leaf, offset: Affine | int, total: int, state: NestState) -> NestState:
-        """The last iterations, fewer than a step: of a vector, all lanes, some computed again."""
-        step = leaf.step
-        is_vector = leaf.inner is not None and leaf.inner.lanes == step
-        if (
-            is_vector
-            and total > step
-            and self._may_repeat(leaf, "vector")
-            and self._is_strided(leaf)
-        ):
-            return state.moved(leaf, total - step, step)
-        return state.moved(leaf, offset, total % step)
+        """The last iterations, fewer than a step."""
+        return state.moved(leaf, offset, total % leaf.step)
 
     def _is_strided(self, leaf: Leaf) -> bool:
-        """Whether elements are loaded in strides along a loop, which no mask can do."""
+        """Whether steps are vectors that are loaded in strides, which no mask can do."""
+        if not self._may_repeat(leaf, "vector"):
+            return False
         variable = self.op.induction_variables[list(self.op.loops).index(leaf.root)]
         return any(
             isinstance(part, AffineBinaryOpExpr)

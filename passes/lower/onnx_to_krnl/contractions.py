@@ -18,7 +18,7 @@ from xdsl.ir import SSAValue
 from dialects import krnl
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import is_none
+from dialects.onnx.types import is_none, layout_of
 from passes.krnl.tiles import row_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl.kernel import Kernel
@@ -149,9 +149,13 @@ def conv(k: Kernel, op: OnnxOp) -> None:
         return
     per_group = _per_group(outputs, groups)
     narrow = _is_narrow(outputs, groups, channels)
+    is_row_major = layout_of(result.type) is None
 
     def body(ivs: list[Affine]) -> None:
-        if groups == 1 or narrow:
+        if is_row_major:
+            image, output, *place = ivs
+            group = output // per_group
+        elif groups == 1 or narrow:
             image, *place, output = ivs
             group = output // per_group
         else:
@@ -178,7 +182,10 @@ def conv(k: Kernel, op: OnnxOp) -> None:
 
     space: list[Dim] = [dims[0], *dims[2:], outputs]
     rows = _row_axis(dims[2:])
-    if groups > 1 and not narrow:
+    if is_row_major:
+        # Places are neighbours in memory: they make the tile.
+        space, rows = list(dims), len(dims) - 2
+    elif groups > 1 and not narrow:
         space, rows = [groups, *space[:-1], per_group], rows + 1
     k.nest(space, body, contraction=(rows, len(space) - 1))
 

@@ -13,14 +13,18 @@ import compiler
 from compiler.pipeline import Pipeline
 
 
-def layouts(channels: int, groups: int, pads: int) -> list[str]:
-    """The types of a grouped convolution's data and weights."""
+def layouts(
+    channels: int, groups: int, pads: int, columns: int = 9, strides: int = 1, last: bool = False
+) -> list[str]:
+    """The types of a grouped convolution's data and weights, ``last`` or before a Relu."""
     weights = np.zeros((channels, channels // groups, 3, 3), np.float32)
-    node = helper.make_node("Conv", ["x", "w"], ["y"], group=groups, pads=[pads] * 4)
-    model = make_model([node], {"x": (np.float32, [1, channels, 9, 9])}, {"w": weights})
+    attributes = {"group": groups, "pads": [pads] * 4, "strides": [strides] * 2}
+    nodes = [helper.make_node("Conv", ["x", "w"], ["y" if last else "c"], **attributes)]
+    nodes += [] if last else [helper.make_node("Relu", ["c"], ["y"])]
+    model = make_model(nodes, {"x": (np.float32, [1, channels, 9, columns])}, {"w": weights})
     passes = Pipeline.default("haswell").until("onnx-form-dispatches")
     text = compiler.lower(model, "onnx", passes=passes).as_text()
-    (line,) = (line for line in text.splitlines() if "onnx.Conv" in line)
+    (line,) = (line for line in text.splitlines() if "onnx.Conv." in line)
     types = line[line.rindex(" : (") : line.rindex(" -> ")]
     return re.findall(r"#onnx\.tensor<\[.*?\], (.*?)>>", types)
 
@@ -41,3 +45,11 @@ def layouts(channels: int, groups: int, pads: int) -> list[str]:
 )
 def test_groups(channels: int, groups: int, pads: int, data: str, weights: str) -> None:
     assert layouts(channels, groups, pads)[:2] == [data, weights]
+
+
+def test_a_depthwise_convolution_that_stands_alone_stays_row_major() -> None:
+    assert layouts(8, 8, 1, columns=8, last=True) == []
+    assert layouts(8, 8, 1, columns=8) != [], "what follows is computed channels-last"
+    assert layouts(8, 8, 1, columns=7, last=True) != [], "shorter than a vector"
+    assert layouts(8, 8, 1, columns=80, strides=5, last=True) != [], "too far apart for shuffles"
+    assert layouts(8, 4, 1, columns=8, last=True) != [], "several channels a group"
