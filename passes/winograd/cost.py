@@ -46,9 +46,6 @@ COLUMNS = 64
 SHARES = 8
 """Parts that a layer should have, to be shared out to threads."""
 
-WORTHWHILE = 0.9
-"""The most of the cost with smaller weights that is worth larger ones."""
-
 ASSUMED_SIZE = 64
 """Height and width that are not known."""
 
@@ -60,18 +57,21 @@ SUM_BYTES = 4
 class Numbers:
     """What is multiplied: how many numbers of an operand each lane takes in with one product, how
     many of these a core starts in a cycle, and the bytes of a direct weight and of a mapped number.
+
+    ``worthwhile`` is the most of the cost with smaller weights that is worth larger ones.
     """
 
     group: int
     products_per_cycle: float
     weight_bytes: int
     mapped_bytes: int
+    worthwhile: float
 
 
-FLOATS = Numbers(1, 2, 4, 4)
+FLOATS = Numbers(1, 2, 4, 4, 0.9)
 """float32: a multiply-add is one operation."""
 
-INTEGERS = Numbers(2, 1.5, 1, 2)
+INTEGERS = Numbers(2, 1.5, 1, 2, 0.8)
 """Bytes, and what the maps make of them: the sum of a pair's products is added by another one."""
 
 
@@ -113,6 +113,7 @@ class Costs:
 
     direct: int
     plans: tuple[Plan, ...]
+    worthwhile: float
 
     @property
     def best(self) -> Plan | None:
@@ -123,7 +124,7 @@ class Costs:
         """The one of some plans to take."""
         best, cycles = None, self.direct
         for plan in sorted(plans, key=lambda plan: plan.tile):
-            if plan.cycles < WORTHWHILE * cycles:
+            if plan.cycles < self.worthwhile * cycles:
                 best, cycles = plan, plan.cycles
         return best
 
@@ -132,7 +133,7 @@ class Costs:
 def costs(layer: Layer, machine: Machine) -> Costs:
     """The costs of a layer on a machine, for tiles of each size."""
     plans = [_Estimate(layer, machine, tile).best for tile in POINTS]
-    return Costs(_direct(layer, machine), tuple(plans))
+    return Costs(_direct(layer, machine), tuple(plans), layer.numbers.worthwhile)
 
 
 def columns_at_a_time(outputs: int, panel: int) -> int:
