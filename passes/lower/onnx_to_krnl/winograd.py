@@ -191,9 +191,7 @@ class _Layer:
 
         def along(ivs: list[Affine]) -> None:
             row = ivs[0] * self.length
-            values = [
-                k.load(planes, [row + column, place], kind) for column in range(self.length)
-            ]
+            values = [k.load(planes, [row + column, place], kind) for column in range(self.length)]
             for column, value in enumerate(self.apply(matrix, values)):
                 k.store(value, planes, [row + column, place])
 
