@@ -8,8 +8,8 @@ constant 3x3 weights, strides, dilations and group 1 that become faster that way
 
     %1 = Conv(%x, %w, %b) {pads = 1}   ==>   %1 = WinogradConv(%x, %u, %b) {tile = 4, block = 28}
 
-Integers stay exact (`passes/winograd/integers.py`); pairs of their transformed weights are packed as
-`onnx-pack-integers` does it.
+Integers stay exact (`passes/winograd/integers.py`); pairs of their transformed weights are packed
+as `onnx-pack-integers` does it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from passes.winograd.cost import FLOATS, INTEGERS, Layer, Machine, Plan, costs
 from passes.winograd.integers import fits, transformed_integers
 from passes.winograd.matrices import POINTS, TAPS, transformed_weights
 from runtime.errors import InputError
-
 
 PAIR = 2
 """Transformed integers are multiplied in pairs of 16 bits."""
@@ -152,7 +151,7 @@ class _Rewriting:
 def layer_of(op: OnnxOp) -> Layer | None:
     """The sizes of a convolution that can be transformed; None for others.
 
-    Of integers only pairs of channels, without zero points, which `onnx-decompose-integers` removes.
+    Of integers only pairs of channels, without zero points: `onnx-decompose-integers` removes them.
     """
     data, weight = op.operands[:2]
     dims, kernel, result = (dims_of(v.type) for v in (data, weight, op.results[0]))
