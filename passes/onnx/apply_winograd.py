@@ -28,7 +28,7 @@ from dialects.onnx.ops import Const, OnnxOp, WinogradConv
 from dialects.onnx.shape.helpers import resolve_pads
 from dialects.onnx.types import dims_of, dtype_of, is_none
 from passes.onnx.pack_integers import packed
-from passes.winograd.cost import FLOATS, INTEGERS, Layer, Machine, Plan, costs
+from passes.winograd.cost import FLOATS, INTEGERS, Costs, Layer, Machine, Plan, costs
 from passes.winograd.integers import fits, transformed_integers
 from passes.winograd.matrices import POINTS, TAPS, transformed_weights
 from runtime.errors import InputError
@@ -84,20 +84,26 @@ class _Rewriting:
         if layer is None:
             return
         found = costs(layer, self.machine)
-        plans = {plan.tile: plan for plan in found.plans if self.is_exact(op, plan.tile)}
         cycles = {"direct": integer(found.direct)}
-        cycles |= {f"tile{tile}": integer(plan.cycles) for tile, plan in plans.items()}
+        cycles |= {f"tile{plan.tile}": integer(plan.cycles) for plan in found.plans}
         op.attributes["onnx.cycles"] = DictionaryAttr(cycles)
-        plan = plans.get(self.tile) if self.tile else found.best_of(list(plans.values()))
+        plan = self.chosen(op, found)
         if plan is not None:
             self.replace(op, plan)
 
-    def is_exact(self, op: OnnxOp, tile: int) -> bool:
+    def chosen(self, op: OnnxOp, found: Costs) -> Plan | None:
+        """The plan to take."""
+        if not self.tile:
+            return found.best_of(lambda plan: self.is_exact(op, plan))
+        (plan,) = (plan for plan in found.plans if plan.tile == self.tile)
+        return plan if self.is_exact(op, plan) else None
+
+    def is_exact(self, op: OnnxOp, plan: Plan) -> bool:
         """Whether integers stay in range; floats round in any case."""
         if op.OP_TYPE == "Conv":
             return True
         data, weight = op.operands[:2]
-        return fits(self.array(weight), dtype_of(data.type), tile)
+        return fits(self.array(weight), dtype_of(data.type), plan.tile)
 
     def array(self, weight: SSAValue) -> np.ndarray:
         """The weights."""

@@ -17,7 +17,7 @@ of bytes directly, and of 16 bits by the maps, which weights are twice as large 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -118,13 +118,13 @@ class Costs:
     @property
     def best(self) -> Plan | None:
         """The plan to take; None for the direct convolution."""
-        return self.best_of(self.plans)
+        return self.best_of(lambda plan: True)
 
-    def best_of(self, plans: Sequence[Plan]) -> Plan | None:
-        """The one of some plans to take."""
+    def best_of(self, is_possible: Callable[[Plan], bool]) -> Plan | None:
+        """The one to take of those that are possible, which is asked only where it matters."""
         best, cycles = None, self.direct
-        for plan in sorted(plans, key=lambda plan: plan.tile):
-            if plan.cycles < self.worthwhile * cycles:
+        for plan in sorted(self.plans, key=lambda plan: plan.tile):
+            if plan.cycles < self.worthwhile * cycles and is_possible(plan):
                 best, cycles = plan, plan.cycles
         return best
 

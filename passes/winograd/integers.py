@@ -78,8 +78,11 @@ def integer_maps(tile: int) -> IntegerMaps:
 
 
 def transformed_integers(weights: np.ndarray, tile: int) -> np.ndarray:
-    """G g G^T of integer weights [K, C, 3, 3]: [(m + 2)^2, C, K] as int16, which `fits` checks."""
-    return in_both_directions(integer_maps(tile).weights, weights, np.dtype(np.int16))
+    """G g G^T of integer weights [K, C, 3, 3]: [(m + 2)^2, C, K] as int16, which `fits` checks.
+
+    float32 has room for integers of 24 bits.
+    """
+    return in_both_directions(integer_maps(tile).weights, weights, np.float32, np.dtype(np.int16))
 
 
 def fits(weights: np.ndarray, data: np.dtype, tile: int) -> bool:
@@ -87,10 +90,9 @@ def fits(weights: np.ndarray, data: np.dtype, tile: int) -> bool:
     maps, limits = integer_maps(tile), np.iinfo(data)
     low, high = int(limits.min), int(limits.max)
     words = [_reach(_both(maps.inputs), low, high)]
-    widest = int(np.abs(weights, dtype=np.int32).max(initial=0))
+    widest = max(int(weights.max(initial=0)), -int(weights.min(initial=0)))
     words.append(_reach(_both(maps.weights), -widest, widest))
-    flat = weights.reshape(weights.shape[0], -1).astype(np.int64)
-    sums = _reach(flat, low, high) << 2 * max(maps.shifts)
+    sums = _reach(weights.reshape(weights.shape[0], -1), low, high) << 2 * max(maps.shifts)
     return max(words) <= LARGEST_WORD and sums <= LARGEST_SUM
 
 
@@ -102,7 +104,7 @@ def _both(matrix: Matrix) -> np.ndarray:
 
 def _reach(rows: np.ndarray, low: int, high: int) -> int:
     """The largest absolute value of linear combinations of numbers from low to high, or zero."""
-    positive, negative = np.maximum(rows, 0).sum(1), np.minimum(rows, 0).sum(1)
+    positive, negative = (part(rows, 0).sum(1, dtype=np.int64) for part in (np.maximum, np.minimum))
     least, most = min(low, 0), max(high, 0)
     top, bottom = positive * most + negative * least, positive * least + negative * most
     return int(max(top.max(initial=0), -bottom.min(initial=0)))

@@ -90,18 +90,20 @@ def _evaluate(polynomial: Sequence[Fraction], x: Fraction) -> Fraction:
 
 def transformed_weights(weights: np.ndarray, tile: int) -> np.ndarray:
     """G g G^T of weights [K, C, 3, 3], computed in float64: [(m + 2)^2, C, K] in their type."""
-    return in_both_directions(matrices(tile).weights, weights, weights.dtype)
+    return in_both_directions(matrices(tile).weights, weights, np.float64, weights.dtype)
 
 
-def in_both_directions(matrix: Matrix, weights: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """A map of both axes of kernels [K, C, 3, 3], in float64: [n, C, K] as ``dtype``."""
-    g = np.array(matrix, np.float64)
+def in_both_directions(
+    matrix: Matrix, weights: np.ndarray, precision: type, dtype: np.dtype
+) -> np.ndarray:
+    """A map of both axes of kernels [K, C, 3, 3], in a float type: [n, C, K] as ``dtype``."""
+    g = np.array(matrix, precision)
     both = np.kron(g, g)
     outputs, channels = weights.shape[:2]
     found = np.empty((len(both), channels, outputs), dtype)
     step = max(1, CHUNK // outputs)
     for first in range(0, channels, step):
-        part = weights[:, first : first + step].transpose(2, 3, 1, 0).astype(np.float64, order="C")
+        part = weights[:, first : first + step].transpose(2, 3, 1, 0).astype(precision, order="C")
         product = both @ part.reshape(TAPS**2, -1)
         found[:, first : first + step] = product.reshape(len(both), -1, outputs)
     return found
