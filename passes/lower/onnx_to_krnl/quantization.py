@@ -116,6 +116,7 @@ def dynamic_quantize_linear(k: Kernel, op: OnnxOp) -> None:
     s, source = k.s, op.operands[0]
     y, y_scale, y_zero = op.results
     kind, element = k.element(source), k.element(y)
+    assert isinstance(element, IntegerType)
     layout, dims = k.layout(source), k.dims(source)
     extents = [dims[axis] for axis in layout.loop_order]
 
