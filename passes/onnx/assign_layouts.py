@@ -350,9 +350,11 @@ class _Layouts:
             self.convert(op, 1, (0, *spatial, 1, 0), panel)
         else:
             self.convert(op, 1, (*spatial, 1, 0))
-        if op.get("group") > 1 and panel and _collides(data, dims[1]) and any([*before, *after]):
+        is_padded, channels = any([*before, *after]), weight_dims[1]
+        assert isinstance(channels, int)
+        if op.get("group") > 1 and panel and is_padded and _collides(data, dims[1]):
             # A copy is made anyway: one in which a group's channels at all places are neighbours.
-            self.pad(op, dims, before, after, (0, 1, *spatial, 1), weight_dims[1])
+            self.pad(op, dims, before, after, (0, 1, *spatial, 1), channels)
         else:
             self.pad(op, dims, before, after, order)
             self.convert(op, 0, order)
