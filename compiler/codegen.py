@@ -1,15 +1,15 @@
-"""LLVM IR text to machine code for a target: cached on disk, spread over processes when long."""
+"""LLVM IR text to machine code for a target: cached on disk, in helper processes when long."""
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from threading import Thread
+from threading import Condition, Thread
 
 from compiler import llvm_worker
 from compiler.llvm_worker import Emit, Machine
@@ -22,8 +22,9 @@ from runtime.errors import InternalError, Place
 SECONDS_PER_BYTE = 8e-6
 """LLVM's time per byte of IR text: a vectorized loop costs about 10 ms and 1500 bytes."""
 
-PARALLEL_SECONDS = 1.0
-"""Work that takes less is not worth starting processes for."""
+PARALLEL_SECONDS = 0.5
+"""A helper process is started when that much work waits for each that runs: a start takes half
+of it."""
 
 
 def compile_text(text: str, target: Target, emit: Emit = "object", name: str = "module") -> bytes:
@@ -44,25 +45,77 @@ def compile_modules(
 
     Modules with equal texts are compiled once. Raises InternalError if LLVM rejects one.
     """
-    cache = ObjectCache.default() if cache is None else cache
-    keys = {name: object_key(text, target) for name, text in texts.items()}
-    objects = {key: cache.get(key) for key in set(keys.values())}
-    missing = {keys[name]: name for name in texts if objects[keys[name]] is None}
+    with CodeGenerator(target, cache) as generator:
+        for name, text in texts.items():
+            generator.add(name, text)
+        return generator.finish()
 
-    def store(name: str, code: bytes) -> None:
-        objects[keys[name]] = code
-        cache.put(keys[name], code)
 
-    # The longest first, so that no process ends long after the others.
-    names = sorted(missing.values(), key=lambda name: -len(texts[name]))
-    _compile_all([(name, texts[name]) for name in names], target, store)
-    result: dict[str, bytes] = {}
-    for name, key in keys.items():
-        code = objects[key]
-        if code is None:
-            raise InternalError(f"no object code for @{name}", Place(stage="llvm-ir"))
-        result[name] = code
-    return result
+class CodeGenerator:
+    """Object code for modules that come one by one.
+
+    While its user still makes modules, helper processes compile those that are there, if they are
+    worth starting processes for; `finish` compiles along with them. A context manager, because the
+    processes have to end.
+    """
+
+    def __init__(self, target: Target, cache: ObjectCache | None = None) -> None:
+        self._target = target
+        self._cache = ObjectCache.default() if cache is None else cache
+        self._keys: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._objects: dict[str, bytes] = {}
+        self._queue = _Queue()
+        self._helpers: list[_Helper] = []
+
+    def __enter__(self) -> CodeGenerator:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._queue.close()
+        self._queue.clear()
+        for helper in self._helpers:
+            helper.join()
+
+    def add(self, name: str, text: str) -> None:
+        """Has a module compiled, unless one with the same text is known."""
+        key = object_key(text, self._target)
+        self._keys[name] = key
+        if key in self._known:
+            return
+        self._known.add(key)
+        found = self._cache.get(key)
+        if found is not None:
+            self._objects[key] = found
+            return
+        self._queue.put(name, text)
+        if self._queue.seconds > PARALLEL_SECONDS * (len(self._helpers) + 1):
+            self._start_helper()
+
+    def finish(self) -> dict[str, bytes]:
+        """The object code of all modules by name. Raises InternalError if LLVM rejects one."""
+        self._queue.close()
+        while item := self._queue.get():
+            name, text = item
+            self._store(name, compile_text(text, self._target, name=name))
+        for helper in self._helpers:
+            helper.join()
+        if self._queue.error is not None:
+            raise self._queue.error
+        for name, key in self._keys.items():
+            if key not in self._objects:
+                raise InternalError(f"no object code for @{name}", Place(stage="llvm-ir"))
+        return {name: self._objects[key] for name, key in self._keys.items()}
+
+    def _start_helper(self) -> None:
+        if len(self._helpers) < available_cpus() - 1:
+            self._helpers.append(_Helper(self._queue, self._target, self._store))
+            self._helpers[-1].start()
+
+    def _store(self, name: str, code: bytes) -> None:
+        key = self._keys[name]
+        self._objects[key] = code
+        self._cache.put(key, code)
 
 
 def object_key(text: str, target: Target) -> str:
@@ -86,50 +139,61 @@ def _rejected(name: str, reason: str) -> InternalError:
     return InternalError(f"LLVM rejects @{name}: {reason.strip()}", Place(stage="llvm-ir"))
 
 
-Item = tuple[str, str]
-"""A module's name and text."""
+class _Queue:
+    """Modules that wait for a compiler, the longest first, so that none works long after the
+    others. Once it has an ``error``, there is nothing left to do."""
 
-Store = Callable[[str, bytes], None]
+    def __init__(self) -> None:
+        self.error: InternalError | None = None
+        self._heap: list[tuple[int, str, str]] = []
+        self._is_open = True
+        self._changed = Condition()
 
+    @property
+    def seconds(self) -> float:
+        """How long what waits will take, about."""
+        return SECONDS_PER_BYTE * sum(-size for size, _, _ in self._heap)
 
-def _compile_all(items: Sequence[Item], target: Target, store: Store) -> None:
-    """Compiles (name, text) pairs, in helper processes too if there is enough to do."""
-    queue = deque(items)
-    seconds = SECONDS_PER_BYTE * sum(len(text) for _, text in items)
-    count = min(available_cpus(), len(items)) - 1 if seconds > PARALLEL_SECONDS else 0
-    helpers = [_Helper(queue, target, store) for _ in range(count)]
-    for helper in helpers:
-        helper.start()
-    try:
-        while item := _next_item(queue, helpers):
-            name, text = item
-            store(name, compile_text(text, target, name=name))
-    finally:
-        queue.clear()
-        for helper in helpers:
-            helper.join()
-    for helper in helpers:
-        if helper.error is not None:
-            raise helper.error
+    def put(self, name: str, text: str) -> None:
+        """Adds a module."""
+        with self._changed:
+            heapq.heappush(self._heap, (-len(text), name, text))
+            self._changed.notify()
 
+    def get(self) -> tuple[str, str] | None:
+        """The next module's name and text, as soon as there is one; None when none will come."""
+        with self._changed:
+            while self._is_open and not self._heap:
+                self._changed.wait()
+            if self.error is not None or not self._heap:
+                return None
+            return heapq.heappop(self._heap)[1:]
 
-def _next_item(queue: deque[Item], helpers: Iterable[_Helper]) -> Item | None:
-    """What to compile next; nothing once a helper has failed."""
-    if any(helper.error is not None for helper in helpers):
-        return None
-    try:
-        return queue.popleft()
-    except IndexError:
-        return None
+    def fail(self, error: InternalError) -> None:
+        """Ends the work."""
+        with self._changed:
+            self.error = error
+            self._is_open = False
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """No more modules will come."""
+        with self._changed:
+            self._is_open = False
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Forgets what waits."""
+        with self._changed:
+            self._heap.clear()
 
 
 class _Helper(Thread):
     """Feeds a process that compiles. A plain subprocess, unlike multiprocessing, never runs the
     user's `__main__` again."""
 
-    def __init__(self, queue: deque[Item], target: Target, store: Store) -> None:
+    def __init__(self, queue: _Queue, target: Target, store: Callable[[str, bytes], None]) -> None:
         super().__init__(daemon=True)
-        self.error: InternalError | None = None
         self._queue = queue
         self._target = target
         self._store = store
@@ -142,7 +206,7 @@ class _Helper(Thread):
             return
         with process:
             assert process.stdin is not None
-            while item := _next_item(self._queue, [self]):
+            while item := self._queue.get():
                 self._compile(process, *item)
             with suppress(OSError):
                 process.stdin.close()
@@ -156,11 +220,11 @@ class _Helper(Thread):
         except OSError:
             answer = None
         if answer is None:
-            self.error = _rejected(name, "the process that compiled it ended")
+            self._queue.fail(_rejected(name, "the process that compiled it ended"))
         elif answer[0]:
             self._store(name, answer[1:])
         else:
-            self.error = _rejected(name, answer[1:].decode())
+            self._queue.fail(_rejected(name, answer[1:].decode()))
 
 
 def _start_process() -> subprocess.Popen[bytes]:

@@ -141,8 +141,14 @@ def build(
     program = None if key is None else programs.find(key, folder)
     if program is not None:
         return Built(program, Report.from_json(program.manifest["report"]), True)
-    low = lower_request(request, "llvm", observers, listener, verified_stages(request))
-    program = low.program()
+    verified = verified_stages(request)
+    low = read(request, listener)
+    if request.passes is not None:
+        low.run(request.passes, observers)
+    if observers:
+        # They want to see the module whole, down to the last stage.
+        low.advance("llvm", observers, verified)
+    program = low.finish(verified)
     if key is not None and low.files is not None:
         programs.keep(key, program, folder, low.files)
     return Built(program, low.report, False)

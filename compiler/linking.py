@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +20,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute
 
-from compiler.codegen import compile_modules
+from compiler.codegen import CodeGenerator
 from compiler.llvm_text import INDIRECT_CALL, kernel_modules
 from compiler.object_cache import ObjectCache
 from compiler.report import Report
@@ -53,39 +54,68 @@ def link(
     Raises InternalError when the module has no host program, and InvalidModelError when its
     constants were elided from the text that it comes from.
     """
-    if "hal.inputs" not in module.attributes:
-        raise InternalError("the module has no host program", Place(stage="llvm"))
-    report = Report() if report is None else report
-    report.listener("generating code")
-    start = perf_counter()
-    texts = kernel_modules(module, attributes=target.function_attributes)
-    if any(INDIRECT_CALL in text for text in texts.values()):
-        texts[pool.OBJECT] = pool.source(target.architecture)
-    objects = compile_modules(texts, target, cache)
-    report.code_seconds = perf_counter() - start
-    constants = _constants(module, ctx)
-    report.object_bytes = sum(map(len, objects.values()))
-    report.constant_bytes = sum(array.nbytes for array in constants.values())
-    dispatches = _dispatches(module)
-    report.dispatches = len(dispatches)
-    report.kernels = len({entry["name"] for entry in dispatches})
-    entries = manifest(module, target, list(constants))
-    entries["kernels"] = dispatches
-    if "hal.spans" in module.attributes:
-        entries["spans"] = plain(module.attributes["hal.spans"])
-    entries["report"] = report.as_json()
-    return Program(entries, objects, constants)
+    with Linker(target, cache) as linker:
+        return linker.finish(module, ctx, Report() if report is None else report)
 
 
-def _dispatches(module: ModuleOp) -> list[dict[str, Any]]:
+class Linker:
+    """Makes a program of functions that come in several modules, the host program's the last.
+
+    Those that came are compiled while others are still being made.
+    """
+
+    def __init__(self, target: Target, cache: ObjectCache | None = None) -> None:
+        self._target = target
+        self._generator = CodeGenerator(target, cache)
+        self._needs_pool = False
+
+    def __enter__(self) -> Linker:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._generator.__exit__(*exception)
+
+    def add(self, module: ModuleOp) -> None:
+        """Has the functions of a module on the `llvm` stage compiled."""
+        texts = kernel_modules(module, attributes=self._target.function_attributes)
+        for name, text in texts.items():
+            self._needs_pool |= INDIRECT_CALL in text
+            self._generator.add(name, text)
+
+    def finish(self, module: ModuleOp, ctx: Context, report: Report) -> Program:
+        """The program of all functions; this module's attributes describe it. As `link`."""
+        if "hal.inputs" not in module.attributes:
+            raise InternalError("the module has no host program", Place(stage="llvm"))
+        report.listener("generating code")
+        start = perf_counter()
+        self.add(module)
+        if self._needs_pool:
+            self._generator.add(pool.OBJECT, pool.source(self._target.architecture))
+        objects = self._generator.finish()
+        report.code_seconds += perf_counter() - start
+        constants = _constants(module, ctx)
+        report.object_bytes = sum(map(len, objects.values()))
+        report.constant_bytes = sum(array.nbytes for array in constants.values())
+        dispatches = _dispatches(module, objects)
+        report.dispatches = len(dispatches)
+        report.kernels = len({entry["name"] for entry in dispatches})
+        entries = manifest(module, self._target, list(constants))
+        entries["kernels"] = dispatches
+        if "hal.spans" in module.attributes:
+            entries["spans"] = plain(module.attributes["hal.spans"])
+        entries["report"] = report.as_json()
+        return Program(entries, objects, constants)
+
+
+def _dispatches(module: ModuleOp, kernels: Container[str]) -> list[dict[str, Any]]:
     """The kernels that the host program calls, in order, with the nodes each call computes."""
-    functions = {
-        op.sym_name.data: op for op in module.ops if isinstance(op, llvm.FuncOp) and op.body.blocks
-    }
+    (program,) = (
+        op for op in module.ops if isinstance(op, llvm.FuncOp) and op.sym_name.data == "terrace_run"
+    )
     return [
         {"name": op.callee.string_value(), "nodes": node_names(op.location)}
-        for op in functions["terrace_run"].walk()
-        if isinstance(op, llvm.CallOp) and op.callee and op.callee.string_value() in functions
+        for op in program.walk()
+        if isinstance(op, llvm.CallOp) and op.callee and op.callee.string_value() in kernels
     ]
 
 

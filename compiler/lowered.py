@@ -84,10 +84,21 @@ class Lowered:
 
     def program(self) -> Program:
         """The module as a program; it stays as it is."""
+        return Lowered(self.module.clone(), self.ctx, self.target).finish(stages.NAMES[:-1])
+
+    def finish(self, verified: Container[str] = stages.NAMES) -> Program:
+        """The module as a program, which takes it apart: it is of no use after.
+
+        ``verified`` is as for `compiler.pipeline.run_passes`.
+        """
+        from compiler.kernels import link_kernels
         from compiler.linking import link
 
-        low = self if self.stage == "llvm" else self.lower("llvm", stages.NAMES[:-1])
-        return link(low.module, low.ctx, low.target, report=low.report)
+        if stages.index_of(self.stage) < stages.index_of("krnl"):
+            self.advance("krnl", verified=verified)
+        if self.stage == "llvm":
+            return link(self.module, self.ctx, self.target, report=self.report)
+        return link_kernels(self, verified)
 
     def compile(self, device: str = "cpu") -> Network:
         """The module as a network on a device; it stays as it is."""

@@ -45,6 +45,13 @@ class Report:
         finally:
             self.passes.append((stage, name, perf_counter() - start))
 
+    def add_passes(self, other: Report) -> None:
+        """Takes over what a report of parts of the module says, each pass once."""
+        total: dict[tuple[str, str], float] = {}
+        for stage, name, seconds in other.passes:
+            total[stage, name] = total.get((stage, name), 0.0) + seconds
+        self.passes += [(stage, name, seconds) for (stage, name), seconds in total.items()]
+
     @property
     def seconds(self) -> float:
         """Import, passes and code generation together."""

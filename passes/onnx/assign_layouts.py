@@ -134,6 +134,10 @@ FOLLOWS = frozenset(
 """Operators that read and write any layout equally well: they take their first operand's."""
 
 
+COLLISION_BYTES = 1024
+"""Sixteen cache lines. Caches take their sets from the bits above those of a line."""
+
+
 def channels_last(rank: int) -> tuple[int, ...]:
     """The order of axes with channels innermost."""
     return (0, *range(2, rank), 1)
@@ -339,25 +343,34 @@ class _Layouts:
         if dims is None or weight_dims is None or result is None:
             return
         order = channels_last(len(dims))
-        self.explicit_padding(op, dims, weight_dims)
-        self.convert(op, 0, order)
         spatial = range(2, len(dims))
-        if op.get("group") == 1:
-            packed = (0, *spatial, 1, 0)
-            self.convert(op, 1, packed, self.panel(weight, weight_dims[0]))
+        before, after = take_padding(op, dims, weight_dims)
+        panel = self.panels_of_groups(weight, weight_dims, op.get("group"))
+        if panel:
+            self.convert(op, 1, (0, *spatial, 1, 0), panel)
         else:
             self.convert(op, 1, (*spatial, 1, 0))
+        is_padded, channels = any([*before, *after]), weight_dims[1]
+        assert isinstance(channels, int)
+        if op.get("group") > 1 and panel and is_padded and _collides(data, dims[1]):
+            # A copy is made anyway: one in which a group's channels at all places are neighbours.
+            self.pad(op, dims, before, after, (0, 1, *spatial, 1), channels)
+        else:
+            self.pad(op, dims, before, after, order)
+            self.convert(op, 0, order)
         for number in range(2, len(op.operands)):
             self.convert(op, number, None)
         value = op.results[0]
         _set_type(value, tensor_type(element_type_of(value.type), result, order))
 
-    def explicit_padding(
-        self, op: OnnxOp, dims: tuple[Dim, ...], weight_dims: tuple[Dim, ...]
-    ) -> None:
-        """Moves a convolution's padding into a Pad in front of it."""
-        before, after = take_padding(op, dims, weight_dims)
-        self.pad(op, dims, before, after)
+    def panels_of_groups(self, weight: SSAValue, dims: tuple[Dim, ...], groups: int) -> int:
+        """Width of panels that none of two groups share, 0 where groups are no whole vectors."""
+        width = self.panel(weight, dims[0] if groups == 1 else _share(dims[0], groups))
+        if groups == 1:
+            return width
+        lanes = self.panel(weight, 1)
+        widths = range(width, 0, -lanes)
+        return next((w for w in widths if _share(dims[0], groups) % w == 0), 0)
 
     def winograd_convolution(self, op: OnnxOp) -> None:
         """Channels-last data and result, packed weights; padding stays the kernel's own."""
@@ -380,7 +393,7 @@ class _Layouts:
         spatial = range(2, len(dims))
         order = channels_last(len(dims))
         before, after = self.margins(op, dims, weights, result)
-        self.pad(op, dims, before, after)
+        self.pad(op, dims, before, after, order)
         op.attributes["onnx.margins"] = integers(tuple(before))
         self.convert(op, 0, order)
         if op.get("group") == 1:
@@ -439,9 +452,18 @@ class _Layouts:
         return before, after
 
     def pad(
-        self, op: OnnxOp, dims: tuple[Dim, ...], before: Sequence[Dim], after: Sequence[Dim]
+        self,
+        op: OnnxOp,
+        dims: tuple[Dim, ...],
+        before: Sequence[Dim],
+        after: Sequence[Dim],
+        order: tuple[int, ...],
+        panel: int = 0,
     ) -> None:
-        """Puts a Pad with zeros around the spatial axes in front of operand 0."""
+        """Puts a Pad with zeros around the spatial axes in front of operand 0, if there are any.
+
+        Its result has the layout that is given.
+        """
         if not any([*before, *after]):
             return
         before, after = [0, 0, *before], [0, 0, *after]
@@ -452,7 +474,7 @@ class _Layouts:
         element = element_type_of(data.type)
         pad = ops.class_of_schema_version("", "Pad", 13).create(
             operands=[data, absent.result, absent.result],
-            result_types=[tensor_type(element, padded, channels_last(len(dims)))],
+            result_types=[tensor_type(element, padded, order, panel)],
             attributes={"onnx.parameters": DictionaryAttr({"1": amounts})},
             location=op.location,
         )
@@ -485,6 +507,20 @@ def _rows(op: OnnxOp, rank: int) -> Dim:
     if op.OP_TYPE != "Gemm" and rank == 2:
         return lhs[row_axis(lhs)]
     return result[-2]
+
+
+def _share(channels: Dim, groups: int) -> int:
+    assert isinstance(channels, int), "a convolution's weights have static sizes"
+    return channels // groups
+
+
+def _collides(data: SSAValue, channels: Dim) -> bool:
+    """Whether channels-last neighbours are so many bytes apart that few of them stay in a cache.
+
+    They are then mapped to a sixteenth of its sets, or fewer.
+    """
+    width = getattr(element_type_of(data.type), "bitwidth", 32) // 8
+    return isinstance(channels, int) and channels * width % COLLISION_BYTES == 0
 
 
 def panel_of_order(order: tuple[int, ...]) -> bool:

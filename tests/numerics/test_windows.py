@@ -145,6 +145,39 @@ def test_convolutions_in_narrow_groups(channels: int, groups: int, outputs: int,
     check(model, {"x": x}, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize(
+    ("channels", "groups", "outputs", "pads"),
+    [(256, 8, 256, 1), (256, 8, 256, 0), (96, 2, 64, 1), (512, 2, 48, 2), (256, 32, 512, 1)],
+)
+def test_convolutions_in_wide_groups(
+    channels: int, groups: int, outputs: int, pads: int, unit: str
+) -> None:
+    """Packed group by group; where 256 channels lie 1 KB apart, the padded copy is, too."""
+    weights = floats(outputs, channels // groups, 3, 2, seed=1)
+    attributes = {"group": groups, "pads": [pads, 0, pads, pads], "dilations": [1, 2]}
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Conv", ["r", "w", "b"], ["c"], strides=[2, 1], **attributes),
+        helper.make_node("Add", ["c", "c"], ["y"]),
+    ]
+    constants = {"w": weights, "b": floats(outputs, seed=2)}
+    model = make_model(nodes, {"x": (np.float32, ["n", channels, "h", "w"])}, constants)
+    network, reference = compile_for(model, unit), ReferenceEvaluator(model)
+    for shape in [(2, channels, 7, 9), (1, channels, 3, 4)]:
+        x = floats(*shape)
+        expected = np.asarray(reference.run(None, {"x": x})[0])  # type: ignore[index]
+        np.testing.assert_allclose(network.run({"x": x})["y"], expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_wide_groups_of_other_ranks(rank: int) -> None:
+    weights = floats(256, 32, *[3] * rank, seed=1)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], group=8, auto_pad="SAME_UPPER")
+    x = floats(1, 256, *[5] * rank)
+    check(make_model([node], {"x": (np.float32, x.shape)}, {"w": weights}), {"x": x}, atol=1e-3)
+
+
 POOLS: dict[str, dict[str, Any]] = {
     "inside": {"kernel_shape": [2, 2], "strides": [2, 2]},
     "around": {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},

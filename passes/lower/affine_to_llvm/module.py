@@ -50,6 +50,9 @@ is only that of its elements."""
 
 NO_ATTRIBUTES = DictionaryAttr({})
 
+PARALLEL = "parallel"
+"""Marks the declaration of a kernel that runs loops in parallel; of a body that is seen."""
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -69,7 +72,9 @@ class Signature:
 def signature_of(op: func.FuncOp) -> Signature:
     """The calling convention of a kernel or helper function."""
     arguments, results = op.function_type.inputs.data, op.function_type.outputs.data
-    takes_context = any(nested.name == "affine.parallel" for nested in op.walk())
+    takes_context = PARALLEL in op.attributes or any(
+        nested.name == "affine.parallel" for nested in op.walk()
+    )
     inputs: list[Attribute] = [PTR] if takes_context else []
     for kind in arguments:
         inputs.append(llvm_type(kind))

@@ -151,11 +151,12 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     narrow = _is_narrow(outputs, groups, channels)
 
     def body(ivs: list[Affine]) -> None:
-        image, *place = ivs[: 1 + rank]
         if groups == 1 or narrow:
-            group, output = ivs[-1] // per_group, ivs[-1]
+            image, *place, output = ivs
+            group = output // per_group
         else:
-            group, output = ivs[-2], ivs[-2] * per_group + ivs[-1]
+            group, image, *place, column = ivs
+            output = group * per_group + column
 
         def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
             channel = taps[-2 if narrow else -1]
@@ -175,9 +176,11 @@ def conv(k: Kernel, op: OnnxOp) -> None:
             total = k.s.add(total, k.s.cast(k.read(bias, [output]), accumulator))
         k.give(result, [image, output, *place], k.s.cast(total, element))
 
-    space: list[Dim] = [dims[0], *dims[2:]]
-    space += [outputs] if groups == 1 or narrow else [groups, per_group]
-    k.nest(space, body, contraction=(_row_axis(dims[2:]), len(space) - 1))
+    space: list[Dim] = [dims[0], *dims[2:], outputs]
+    rows = _row_axis(dims[2:])
+    if groups > 1 and not narrow:
+        space, rows = [groups, *space[:-1], per_group], rows + 1
+    k.nest(space, body, contraction=(rows, len(space) - 1))
 
 
 def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:

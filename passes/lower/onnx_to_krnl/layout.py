@@ -70,6 +70,13 @@ class Layout:
             entries[-1] = column % self.panel
         return entries
 
+    def logical(self, entries: Sequence[Affine]) -> list[Affine]:
+        """The index of an element of the tensor whose indices into the buffer are given."""
+        found: dict[int, Affine] = {}
+        for axis, entry in zip(self.order, entries, strict=True):
+            found[axis] = found[axis] * self.panel + entry if axis in found else entry
+        return [found[axis] for axis in range(len(found))]
+
     def buffer_dims(self, dims: Sequence[Dim]) -> list[Dim]:
         """Sizes of the buffer that a kernel sees: without axes of size 1."""
         return self._long(dims, self.dims(dims))

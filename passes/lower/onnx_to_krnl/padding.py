@@ -18,6 +18,7 @@ from dialects.onnx.types import dims_of, is_none, layout_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.layout import Layout
 from passes.lower.onnx_to_krnl.registry import FRAMES, FrameRule, root
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
 from passes.lower.onnx_to_krnl.scalars import Scalar
@@ -177,34 +178,35 @@ def fill_with_constant(
     k: Kernel, source: SSAValue, result: SSAValue, axes: Sequence[Axis], fill: Callable[[], Scalar]
 ) -> None:
     """The operand inside, a constant outside: a nest for the inside and each side of each axis."""
-    order = k.layout(result).order
+    layout = k.layout(result)
+    order = _buffer_axes(layout, axes)
 
     def place(outer: list[Affine], ivs: list[Affine]) -> list[Affine]:
-        return k.logical(k.layout(result), [*outer, *ivs])
+        return layout.logical([*outer, *ivs])
 
     def border(outer: list[Affine], extents: list[tuple[Affine, Affine]]) -> None:
         if extents[-1] == (affine(0), affine(0)):
             return
-        rest = [(affine(0), axes[a].size) for a in order[len(outer) + len(extents) :]]
+        rest = [(affine(0), axis.size) for axis in order[len(outer) + len(extents) :]]
         k.nest([*extents, *rest], lambda ivs: k.give(result, place(outer, ivs), fill()))
 
     def level(outer: list[Affine]) -> None:
         run: list[tuple[Affine, Affine]] = []
         for axis in order[len(outer) :]:
-            if not axes[axis].is_whole:
+            if not axis.is_whole:
                 break
-            run.append((affine(0), axes[axis].size))
+            run.append((affine(0), axis.size))
         depth = len(outer) + len(run)
         if depth == len(order):
             k.nest(run, lambda ivs: copy(place(outer, ivs)))
             return
-        axis = axes[order[depth]]
+        axis = order[depth]
         if axis.lower != affine(0):
             border(outer, [*run, (affine(0), axis.lower)])
         inside = [*run, (axis.lower, axis.upper)]
         rest = order[depth + 1 :]
-        if all(axes[a].is_whole for a in rest):
-            inside += [(affine(0), axes[a].size) for a in rest]
+        if all(other.is_whole for other in rest):
+            inside += [(affine(0), other.size) for other in rest]
             k.nest(inside, lambda ivs: copy(place(outer, ivs)))
         else:
             k.nest(inside, lambda ivs: level([*outer, *ivs]))
@@ -216,6 +218,17 @@ def fill_with_constant(
         k.give(result, entries, k.read(source, inner))
 
     level([])
+
+
+def _buffer_axes(layout: Layout, axes: Sequence[Axis]) -> list[Axis]:
+    """The axes of a buffer: one that is cut into panels, which stays whole, counts twice."""
+    found = [axes[axis] for axis in layout.order]
+    cut = layout.cut_axis
+    if cut is not None:
+        panels, width = axes[cut].size // layout.panel, affine(layout.panel)
+        for place, count in ((layout.order.index(cut), panels), (-1, width)):
+            found[place] = Axis(affine(0), affine(0), count, count, axes[cut].dim)
+    return found
 
 
 def fill_with_elements(

@@ -166,6 +166,45 @@ def pad_into_window(r: Rewriter, op: OnnxOp) -> Replacement:
     return [r.like(op, operands, pads=total, auto_pad=None, **changed), *op.results[1:]]
 
 
+@rewrite("Conv")
+def taps_in_padding(r: Rewriter, op: OnnxOp) -> Replacement:
+    """Conv(x, w) -> Conv(x, w') without the lines of a dilated kernel that only see padding"""
+    weights, dims, result = (
+        r.constant(op.operands[1]),
+        r.dims(op.operands[0]),
+        r.dims(op.results[0]),
+    )
+    dilations, pads = op.get("dilations") or (), op.get("pads") or ()
+    if weights is None or max(dilations, default=1) == 1 or not any(pads):
+        return None
+    if dims is None or result is None or op.get("auto_pad") not in ("NOTSET", None):
+        return None
+    rank = len(dilations)
+    strides, kept = op.get("strides") or (1,) * rank, [slice(None), slice(None)]
+    changed = list(pads)
+    for axis in range(rank):
+        size, outputs, dilation = dims[2 + axis], result[2 + axis], dilations[axis]
+        if not isinstance(size, int) or not isinstance(outputs, int):
+            return None
+        begin, last = pads[axis], (outputs - 1) * strides[axis]
+        taps = [
+            tap
+            for tap in range(weights.shape[2 + axis])
+            if tap * dilation - begin < size and tap * dilation - begin + last >= 0
+        ]
+        if not taps:
+            return None
+        kept.append(slice(taps[0], taps[-1] + 1))
+        changed[axis] -= taps[0] * dilation
+        changed[rank + axis] -= (weights.shape[2 + axis] - 1 - taps[-1]) * dilation
+    smaller = weights[tuple(kept)]
+    # A product with padding that is no zero stays: of infinity and zero.
+    if smaller.shape == weights.shape or min(changed) < 0 or not np.isfinite(weights).all():
+        return None
+    operands = [op.operands[0], r.const(smaller, "weights"), *op.operands[2:]]
+    return r.like(op, operands, pads=tuple(changed), kernel_shape=None)
+
+
 def _pool_attributes(
     r: Rewriter, op: OnnxOp, pad: OnnxOp, own: tuple[int, ...], total: tuple[int, ...]
 ) -> dict[str, int] | None:

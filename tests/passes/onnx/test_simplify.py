@@ -200,6 +200,13 @@ CASES: dict[str, tuple[str, list[str], dict[str, np.ndarray]]] = {
         ["Gemm", "Mul"],
         {"w": floats(3, 4), "c": floats(4, 1), "scale": floats(4)},
     ),
+    "taps of a dilated kernel that only see padding": (
+        """f (float[1, 3, 6, 9] x) => (float[1, 4, 6, 9] y) {
+            y = Conv<pads = [8, 6, 8, 6], dilations = [8, 6]>(x, w)
+        }""",
+        ["Conv"],
+        {"w": W},
+    ),
     "padding before a convolution": (
         f"""g ({IMAGE}) => (float[1, 4, 9, 10] y) {{
             a = Pad(x, pads) y = Conv<pads = [0, 1, 1, 0]>(a, w)
@@ -477,3 +484,27 @@ def test_the_pass_changes_nothing_the_second_time() -> None:
         Simplify().apply(ctx, module)
         assert str(module) == once
         assert pool_of(ctx) is not None
+
+
+@pytest.mark.parametrize(
+    ("pads", "weight", "kept"),
+    [
+        ([8, 6, 8, 6], 1.0, (4, 3, 1, 3)),
+        # The last output row sees what the first tap stands on.
+        ([8, 6, 11, 6], 1.0, (4, 3, 2, 3)),
+        # Infinity times the zeros of the padding is no number.
+        ([8, 6, 8, 6], np.inf, (4, 3, 3, 3)),
+        ([30, 0, 0, 0], 1.0, (4, 3, 1, 3)),
+    ],
+)
+def test_taps_in_padding(pads: list[int], weight: float, kept: tuple[int, ...]) -> None:
+    _, module = after(
+        f"""f (float[1, 3, 6, 15] x) => (float[1, 4, h, v] y) {{
+            y = Conv<pads = {pads}, dilations = [8, 6], strides = [1, 1]>(x, w)
+        }}""",
+        InferShapes(),
+        Simplify(),
+        constants={"w": np.full((4, 3, 3, 3), weight, np.float32)},
+    )
+    (conv,) = (op for op in main_of(module).body.block.ops if getattr(op, "OP_TYPE", "") == "Conv")
+    assert conv.operands[1].type.get_shape() == kept
