@@ -255,6 +255,18 @@ def test_softmax_of_other_floats_and_long_rows(kind: str) -> None:
     check(one_node(kind, {"x": x}, opset=13), {"x": x}, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("size", [5, 37, 128, 5000])
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax"])
+def test_softmax_of_nan(kind: str, size: int) -> None:
+    """NaN anywhere in a row, alone or among infinities, makes the row NaN and no other one."""
+    x = numbers(6, size)
+    x[0, 0] = x[1, -1] = x[2, size // 2] = np.nan
+    x[3] = np.nan
+    x[4, 1:3] = -np.inf, np.nan
+    y = run_model(one_node(kind, {"x": x}, opset=13, axis=-1), {"x": x})["y"]
+    assert np.isnan(y[:5]).all() and np.isfinite(y[5]).all()
+
+
 def test_softmax_of_large_numbers_and_masks() -> None:
     x = np.array([[1e4, 1e4 + 1, -np.inf], [-1e30, 0, 1]], np.float32)
     got = compile_model(one_node("Softmax", {"x": x}, opset=13)).run({"x": x})["y"]

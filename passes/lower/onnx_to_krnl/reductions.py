@@ -263,12 +263,16 @@ def sum_over(
 
 
 def max_over(
-    k: Kernel, extents: Sequence[Extent], kind: Attribute, element: Callable[[Entries], Scalar]
+    k: Kernel,
+    extents: Sequence[Extent],
+    kind: Attribute,
+    element: Callable[[Entries], Scalar],
+    flags: Attribute = REDUCTION,
 ) -> Scalar:
-    """The largest of something over loops; NaN wins."""
+    """The largest of something over loops; NaN wins, unless ``flags`` let anything win then."""
 
     def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-        return [k.s.max(carried[0], element(taps), REDUCTION)]
+        return [k.s.max(carried[0], element(taps), flags)]
 
     return k.reduce(extents, [k.s.lowest(kind)], step)[0]
 
