@@ -51,7 +51,7 @@ STAGES = (
             "onnx-decompose-rnn",
             "onnx-normalize-scan",
             "onnx-check-operators",
-            f"onnx-apply-winograd{{vector-bits={target.vector_bits}"
+            f"onnx-apply-winograd{{group={target.dot_group} vector-bits={target.vector_bits}"
             f" registers={target.vector_registers} l2-bytes={target.l2_bytes}"
             f" l3-bytes={target.l3_bytes}}}",
             f"onnx-pack-integers{{group={target.dot_group}}}",

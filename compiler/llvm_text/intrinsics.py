@@ -23,6 +23,7 @@ _WITH_FLAG = {
     "cttz": "is_zero_poison",
     "abs": "is_int_min_poison",
 }
+_CONVERSIONS = ("lrint",)
 _REDUCTIONS = "add mul and or xor smax smin umax umin fadd fmul fmax fmin fmaximum fminimum"
 _TRANSFERS = ("memcpy", "memmove")
 
@@ -36,6 +37,13 @@ def _overloaded(function: FunctionText, op: Operation) -> str:
     kind = op.results[0].type
     name = f"@llvm.{op.name[10:]}.{suffix(kind)}"
     return f"call {fast_math(op)}{type_text(kind)} {name}({function.typed_list(op.operands)})"
+
+
+@writer(*_intrinsics(*_CONVERSIONS))
+def _conversion(function: FunctionText, op: Operation) -> str:
+    source, kind = op.operands[0], op.results[0].type
+    name = f"@llvm.{op.name[10:]}.{suffix(kind)}.{suffix(source.type)}"
+    return f"call {type_text(kind)} {name}({function.typed(source)})"
 
 
 @writer(*_intrinsics(*_WITH_FLAG))

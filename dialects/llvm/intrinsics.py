@@ -254,6 +254,19 @@ class BitReverseOp(IntUnaryIntrinsic):
 
 
 @irdl_op_definition
+class LrintOp(IRDLOperation):
+    """The nearest integer in the current rounding mode (halves to even) as an integer."""
+
+    name = "llvm.intr.lrint"
+
+    val = operand_def(FLOAT)
+    res = result_def(INTEGER)
+
+    traits = traits_def(Pure())
+    assembly_format = _CALL_FORMAT
+
+
+@irdl_op_definition
 class CountLeadingZerosOp(IRDLOperation):
     name = "llvm.intr.ctlz"
 

@@ -328,7 +328,8 @@ class WinogradConv(OnnxOp):
     """A convolution with a 3x3 kernel and stride 1, by Winograd's minimal filtering.
 
     * ``data`` [N, C, H, W] and ``bias`` [K] (may be absent) are ONNX's.
-    * ``weight`` [(tile + 2)^2, C, K]: the transformed kernels (`passes/winograd/matrices.py`).
+    * ``weight`` [(tile + 2)^2, C, K]: the transformed kernels (`passes/winograd/matrices.py`); of
+      integers pairs along C, as `onnx.packed` says (`passes/winograd/integers.py`).
 
     ``tile`` is the length of a square of outputs that is computed from a square of data. ``block``
     such tiles are transformed at a time, again for each of ``groups`` parts of the output channels,

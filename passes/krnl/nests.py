@@ -40,6 +40,18 @@ def static(bounds: tuple[int | SSAValue, int | SSAValue]) -> int | None:
     return upper - lower if isinstance(lower, int) and isinstance(upper, int) else None
 
 
+def element_bits(op: Operation) -> int:
+    """Width of the elements that an operation loads or stores; 0 for another one."""
+    if not isinstance(op, krnl.LoadOp | krnl.StoreOp):
+        return 0
+    return getattr(op.memref.type.element_type, "bitwidth", 32)  # type: ignore[union-attr]
+
+
+def value_bits(op: Operation) -> int:
+    """Width of the widest number that an operation computes; 0 where it gives none."""
+    return max((getattr(result.type, "bitwidth", 0) for result in op.results), default=0)
+
+
 def work_of(nest: krnl.IterateOp) -> int:
     """Scalar operations of a nest, loops of unknown length counted as ASSUMED_EXTENT."""
     total = 0

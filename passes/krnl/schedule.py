@@ -35,10 +35,12 @@ from xdsl.passes import ModulePass
 from dialects import krnl
 from passes.krnl.nests import (
     ASSUMED_EXTENT,
+    element_bits,
     is_vectorizable,
     panel_of,
     static,
     transposed_row,
+    value_bits,
     work_of,
 )
 from passes.krnl.tiles import panel_width, tile_rows, window_rows
@@ -145,13 +147,20 @@ class ScheduleKrnl(ModulePass):
         return max(1, 3 * self.registers // 4 // max([1, *carried]))
 
     def lanes(self, nest: krnl.IterateOp) -> int:
-        """Lanes of a vector of the widest element type that the nest touches."""
-        widths = [
-            getattr(op.memref.type.element_type, "bitwidth", 32)  # type: ignore[union-attr]
-            for op in nest.walk()
-            if isinstance(op, krnl.LoadOp | krnl.StoreOp)
-        ]
-        return max(1, self.vector_bits // max([32, *widths]))
+        """Lanes of a vector of the widest element type that the nest touches.
+
+        Short integers have as many lanes as float32 where something wider is computed from them,
+        or where more would leave a part of the innermost loop to masks.
+        """
+        ops = list(nest.walk())
+        width = max([8, *map(element_bits, ops)])
+        if width >= 32:
+            return max(1, self.vector_bits // width)
+        extent = static(nest.extents[-1])
+        width = max([width, *(value_bits(op) for op in ops)])
+        while width < 32 and (extent is None or extent % (self.vector_bits // width)):
+            width *= 2
+        return max(1, self.vector_bits // min(width, 32))
 
     def contraction(self, nest: krnl.IterateOp, writer: Writer) -> None:
         """A register tile of rows by columns."""

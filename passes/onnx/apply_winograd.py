@@ -1,11 +1,15 @@
 """`onnx-apply-winograd`: convolutions with 3x3 kernels by Winograd's minimal filtering.
 
-Requires inferred shapes, before layouts are assigned. Ensures that convolutions of float32 with
+Requires inferred shapes and products of integers without zero points, before layouts are assigned.
+Ensures that convolutions of float32, and of bytes where the target sums products of pairs, with
 constant 3x3 weights, strides, dilations and group 1 that become faster that way are
 `onnx.WinogradConv`, their weights transformed. Which ones, and how, says the cost model in
 `passes/winograd/cost.py`.
 
     %1 = Conv(%x, %w, %b) {pads = 1}   ==>   %1 = WinogradConv(%x, %u, %b) {tile = 4, block = 28}
+
+Integers stay exact (`passes/winograd/integers.py`); pairs of their transformed weights are packed
+as `onnx-pack-integers` does it.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from xdsl.context import Context
-from xdsl.dialects.builtin import DictionaryAttr, ModuleOp
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, i16
 from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
 
@@ -22,10 +26,15 @@ from dialects.krnl import integer, integers
 from dialects.onnx.constants import ConstantPool, array_of, make_const, pool_of
 from dialects.onnx.ops import Const, OnnxOp, WinogradConv
 from dialects.onnx.shape.helpers import resolve_pads
-from dialects.onnx.types import dims_of, dtype_of
-from passes.winograd.cost import Layer, Machine, Plan, costs
+from dialects.onnx.types import dims_of, dtype_of, is_none
+from passes.onnx.pack_integers import packed
+from passes.winograd.cost import FLOATS, INTEGERS, Costs, Layer, Machine, Plan, costs
+from passes.winograd.integers import fits, transformed_integers
 from passes.winograd.matrices import POINTS, TAPS, transformed_weights
 from runtime.errors import InputError
+
+PAIR = 2
+"""Transformed integers are multiplied in pairs of 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +42,15 @@ class ApplyWinograd(ModulePass):
     """Transforms convolutions.
 
     ``tile`` (2 or 4) takes tiles of that size for all layers, whatever they cost; 0 leaves it to
-    the cost model. The other fields describe the target's vector unit, the cache of one core and
-    the shared one.
+    the cost model. ``group`` is how many products of integers an instruction of the target sums:
+    integers are transformed for pairs, as direct sums of fours are faster. The other fields
+    describe the target's vector unit, the cache of one core and the shared one.
     """
 
     name = "onnx-apply-winograd"
 
     tile: int = 0
+    group: int = 1
     vector_bits: int = 512
     registers: int = 32
     l2_bytes: int = 524_288
@@ -52,8 +63,9 @@ class ApplyWinograd(ModulePass):
             known = ", ".join(map(str, POINTS))
             raise InputError(f"there are no tiles of {self.tile} outputs", hint=f"try {known}")
         rewriting = _Rewriting(machine, self.tile, pool_of(ctx))
+        kinds = ("Conv", "ConvInteger") if self.group == PAIR else ("Conv",)
         for node in list(op.walk()):
-            if isinstance(node, OnnxOp) and (node.DOMAIN, node.OP_TYPE) == ("", "Conv"):
+            if isinstance(node, OnnxOp) and not node.DOMAIN and node.OP_TYPE in kinds:
                 rewriting.convolution(node)
 
 
@@ -72,13 +84,32 @@ class _Rewriting:
         if layer is None:
             return
         found = costs(layer, self.machine)
-        plans = {plan.tile: plan for plan in found.plans}
         cycles = {"direct": integer(found.direct)}
-        cycles |= {f"tile{tile}": integer(plan.cycles) for tile, plan in plans.items()}
+        cycles |= {f"tile{plan.tile}": integer(plan.cycles) for plan in found.plans}
         op.attributes["onnx.cycles"] = DictionaryAttr(cycles)
-        plan = plans[self.tile] if self.tile else found.best
+        plan = self.chosen(op, found)
         if plan is not None:
             self.replace(op, plan)
+
+    def chosen(self, op: OnnxOp, found: Costs) -> Plan | None:
+        """The plan to take."""
+        if not self.tile:
+            return found.best_of(lambda plan: self.is_exact(op, plan))
+        (plan,) = (plan for plan in found.plans if plan.tile == self.tile)
+        return plan if self.is_exact(op, plan) else None
+
+    def is_exact(self, op: OnnxOp, plan: Plan) -> bool:
+        """Whether integers stay in range; floats round in any case."""
+        if op.OP_TYPE == "Conv":
+            return True
+        data, weight = op.operands[:2]
+        return fits(self.array(weight), dtype_of(data.type), plan.tile)
+
+    def array(self, weight: SSAValue) -> np.ndarray:
+        """The weights."""
+        owner = weight.owner
+        assert isinstance(owner, Const)
+        return array_of(owner.value, weight.type, self.pool)
 
     def replace(self, op: OnnxOp, plan: Plan) -> None:
         """Puts a WinogradConv in the place of a convolution."""
@@ -86,6 +117,9 @@ class _Rewriting:
         weight.location = op.location
         block = op.parent
         assert block is not None
+        attributes = dict(op.attributes)
+        if op.OP_TYPE == "ConvInteger":
+            attributes["onnx.packed"] = ArrayAttr([i16, i16])
         made = WinogradConv.create(
             operands=[op.operands[0], weight.result, op.operands[2]],
             result_types=[op.results[0].type],
@@ -95,7 +129,7 @@ class _Rewriting:
                 "groups": integer(plan.groups),
                 "pads": integers(_pads(op) or ()),
             },
-            attributes=op.attributes,
+            attributes=attributes,
             location=op.location,
         )
         block.insert_ops_before([weight, made], op)
@@ -109,8 +143,11 @@ class _Rewriting:
         assert isinstance(owner, Const)
         key = (owner.value, tile)
         if key not in self.transformed:
-            weights = array_of(owner.value, value.type, self.pool)
-            array = transformed_weights(weights, tile)
+            weights = self.array(value)
+            if weights.dtype == np.float32:
+                array = transformed_weights(weights, tile)
+            else:
+                array = packed(transformed_integers(weights, tile), 1, PAIR)
             self.transformed[key] = make_const(array, self.pool, "winograd")
             return self.transformed[key]
         made = self.transformed[key]
@@ -118,19 +155,30 @@ class _Rewriting:
 
 
 def layer_of(op: OnnxOp) -> Layer | None:
-    """The sizes of a convolution that can be transformed; None for others."""
+    """The sizes of a convolution that can be transformed; None for others.
+
+    Of integers only pairs of channels, without zero points: `onnx-decompose-integers` removes them.
+    """
     data, weight = op.operands[:2]
     dims, kernel, result = (dims_of(v.type) for v in (data, weight, op.results[0]))
     if not isinstance(weight.owner, Const) or dims is None or kernel is None or result is None:
         return None
     steps = (*(op.get("strides") or ()), *(op.get("dilations") or ()), op.get("group"))
-    if len(kernel) != 4 or kernel[2:] != (TAPS, TAPS) or any(n != 1 for n in steps):
+    if any(not is_none(zero) for zero in op.operands[2:] if op.OP_TYPE == "ConvInteger"):
         return None
-    if dtype_of(weight.type) != np.float32 or _pads(op) is None:
+    if len(kernel) != 4 or kernel[2:] != (TAPS, TAPS) or any(n != 1 for n in steps):
         return None
     outputs, channels = kernel[:2]
     assert isinstance(outputs, int) and isinstance(channels, int)
-    return Layer(result[0], channels, outputs, result[2], result[3])
+    is_integer = op.OP_TYPE == "ConvInteger"
+    if is_integer:
+        known = dtype_of(data.type) in (np.uint8, np.int8) and channels % PAIR == 0
+    else:
+        known = dtype_of(weight.type) == np.float32
+    if not known or _pads(op) is None:
+        return None
+    numbers = INTEGERS if is_integer else FLOATS
+    return Layer(result[0], channels, outputs, result[2], result[3], numbers)
 
 
 def _pads(op: OnnxOp) -> tuple[int, ...] | None:

@@ -11,20 +11,19 @@ Costs are cycles of one core, counted from the sizes of a layer and the descript
 
 The maps do four (F(2, 3): 2.25) times fewer products, and read 4 (1.78) times more weights: layers
 with many channels and a small image are better off with the smaller tile or directly. A saving
-below a tenth is not worth the memory of the next larger weights.
+below a tenth is not worth the memory of the next larger weights. Integers are multiplied in pairs,
+of bytes directly, and of 16 bits by the maps, which weights are twice as large for: a fifth.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 from dialects.onnx.dims import Dim
 from passes.krnl.tiles import panel_width, tile_rows
 from passes.winograd.matrices import POINTS, TAPS, matrices, operation_count
-
-PRODUCTS_PER_CYCLE = 2
-"""Vector multiply-adds that a core starts in a cycle."""
 
 OPERATIONS_PER_CYCLE = 1
 """Vector operations, loads and stores of the maps in a cycle: they wait for each other."""
@@ -47,13 +46,33 @@ COLUMNS = 64
 SHARES = 8
 """Parts that a layer should have, to be shared out to threads."""
 
-WORTHWHILE = 0.9
-"""The most of the cost with smaller weights that is worth larger ones."""
-
 ASSUMED_SIZE = 64
 """Height and width that are not known."""
 
-ELEMENT_BYTES = 4
+SUM_BYTES = 4
+"""Bytes of a sum of products, which is a lane of a vector."""
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What is multiplied: how many numbers of an operand each lane takes in with one product, how
+    many of these a core starts in a cycle, and the bytes of a direct weight and of a mapped number.
+
+    ``worthwhile`` is the most of the cost with smaller weights that is worth larger ones.
+    """
+
+    group: int
+    products_per_cycle: float
+    weight_bytes: int
+    mapped_bytes: int
+    worthwhile: float
+
+
+FLOATS = Numbers(1, 2, 4, 4, 0.9)
+"""float32: a multiply-add is one operation."""
+
+INTEGERS = Numbers(2, 1.5, 1, 2, 0.8)
+"""Bytes, and what the maps make of them: the sum of a pair's products is added by another one."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,7 @@ class Layer:
     outputs: int
     height: Dim
     width: Dim
+    numbers: Numbers = FLOATS
 
 
 @dataclass(frozen=True)
@@ -93,13 +113,18 @@ class Costs:
 
     direct: int
     plans: tuple[Plan, ...]
+    worthwhile: float
 
-    @cached_property
+    @property
     def best(self) -> Plan | None:
         """The plan to take; None for the direct convolution."""
+        return self.best_of(lambda plan: True)
+
+    def best_of(self, is_possible: Callable[[Plan], bool]) -> Plan | None:
+        """The one to take of those that are possible, which is asked only where it matters."""
         best, cycles = None, self.direct
         for plan in sorted(self.plans, key=lambda plan: plan.tile):
-            if plan.cycles < WORTHWHILE * cycles:
+            if plan.cycles < self.worthwhile * cycles and is_possible(plan):
                 best, cycles = plan, plan.cycles
         return best
 
@@ -108,7 +133,7 @@ class Costs:
 def costs(layer: Layer, machine: Machine) -> Costs:
     """The costs of a layer on a machine, for tiles of each size."""
     plans = [_Estimate(layer, machine, tile).best for tile in POINTS]
-    return Costs(_direct(layer, machine), tuple(plans))
+    return Costs(_direct(layer, machine), tuple(plans), layer.numbers.worthwhile)
 
 
 def columns_at_a_time(outputs: int, panel: int) -> int:
@@ -121,14 +146,15 @@ def _known(dim: Dim, assumed: int) -> int:
 
 
 def _product_cycles(
-    machine: Machine, rows: int, columns: int, depth: int, row_extent: int | None = None
+    machine: Machine, numbers: Numbers, rows: int, columns: int, depth: int
 ) -> float:
     """Products of [rows, depth] with [depth, columns] packed in panels, tile by tile."""
     panel = panel_width(columns, machine.lanes, machine.registers)
     vectors = panel // machine.lanes
-    height = tile_rows(row_extent or rows, vectors, machine.registers)
+    height = tile_rows(rows, vectors, machine.registers)
     tiles = -(-rows // height) * -(-columns // panel)
-    return tiles * (height * vectors * (depth / PRODUCTS_PER_CYCLE + 1) + TILE_OVERHEAD)
+    cycles = -(-depth // numbers.group) / numbers.products_per_cycle + 1
+    return tiles * (height * vectors * cycles + TILE_OVERHEAD)
 
 
 def _direct(layer: Layer, machine: Machine) -> int:
@@ -136,8 +162,8 @@ def _direct(layer: Layer, machine: Machine) -> int:
     height, width = (_known(size, ASSUMED_SIZE) for size in (layer.height, layer.width))
     depth = TAPS**2 * layer.channels
     lines, row = (height, width) if width >= height else (width, height)
-    cycles = images * lines * _product_cycles(machine, row, layer.outputs, depth)
-    weights = ELEMENT_BYTES * depth * layer.outputs
+    cycles = images * lines * _product_cycles(machine, layer.numbers, row, layer.outputs, depth)
+    weights = layer.numbers.weight_bytes * depth * layer.outputs
     return _overlapped(cycles, weights / MEMORY_BYTES_PER_CYCLE)
 
 
@@ -188,9 +214,14 @@ class _Estimate:
         return max(1, height * width)
 
     @property
+    def data_bytes(self) -> int:
+        """Bytes of all channels of one element of a transformed tile."""
+        return self.layer.numbers.mapped_bytes * self.layer.channels
+
+    @property
     def best(self) -> Plan:
         """The best way to cut a layer into blocks."""
-        per_tile = ELEMENT_BYTES * self.planes * (self.layer.channels + self.columns)
+        per_tile = self.planes * (self.data_bytes + SUM_BYTES * self.columns)
         most = max(1, min(self.tiles, SCRATCH_BYTES // per_tile))
         fewest = -(-self.tiles // most)
         blocks = {-(-self.tiles // n) for n in range(fewest, 4 * fewest + 8)}
@@ -210,14 +241,16 @@ class _Estimate:
     def block_cycles(self, block: int, groups: int) -> float:
         """What a block costs besides reading the weights."""
         layer, machine = self.layer, self.machine
-        product = _product_cycles(machine, block, layer.outputs, layer.channels)
-        vectors = [-(-count // machine.lanes) for count in (layer.channels, layer.outputs)]
+        product = _product_cycles(machine, layer.numbers, block, layer.outputs, layer.channels)
+        vector_bytes = SUM_BYTES * machine.lanes
+        sizes = (self.data_bytes, SUM_BYTES * layer.outputs)
+        vectors = [-(-size // vector_bytes) for size in sizes]
         maps = block * (
             groups * vectors[0] * input_operations(self.tile)
             + vectors[1] * output_operations(self.tile)
         )
-        data = ELEMENT_BYTES * self.planes * block * layer.channels
-        sums = ELEMENT_BYTES * self.planes * block * self.columns
+        data = self.planes * block * self.data_bytes
+        sums = SUM_BYTES * self.planes * block * self.columns
         again = data * (-(-layer.outputs // self.columns)) if data + sums > machine.l2_bytes else 0
         return (
             self.planes * product
@@ -228,7 +261,7 @@ class _Estimate:
     @property
     def weight_bytes(self) -> int:
         """Bytes of the transformed weights."""
-        return ELEMENT_BYTES * self.planes * self.layer.channels * self.layer.outputs
+        return self.planes * self.data_bytes * self.layer.outputs
 
     @property
     def weight_rate(self) -> int:

@@ -53,7 +53,12 @@ class Matrices:
 @cache
 def matrices(tile: int) -> Matrices:
     """The maps for ``tile`` outputs along an axis (a key of POINTS)."""
-    points = POINTS[tile]
+    return maps_at(POINTS[tile])
+
+
+def maps_at(points: Sequence[Fraction]) -> Matrices:
+    """The maps of tiles by values at some points, one more than a tile has outputs."""
+    tile = len(points) - 1
     rest = [[q for q in points if q != p] for p in points]
     values = [_polynomial(roots) for roots in rest]
     scale = [_evaluate(polynomial, p) for polynomial, p in zip(values, points, strict=True)]
@@ -85,13 +90,20 @@ def _evaluate(polynomial: Sequence[Fraction], x: Fraction) -> Fraction:
 
 def transformed_weights(weights: np.ndarray, tile: int) -> np.ndarray:
     """G g G^T of weights [K, C, 3, 3], computed in float64: [(m + 2)^2, C, K] in their type."""
-    g = np.array(matrices(tile).weights, np.float64)
+    return in_both_directions(matrices(tile).weights, weights, np.float64, weights.dtype)
+
+
+def in_both_directions(
+    matrix: Matrix, weights: np.ndarray, precision: type, dtype: np.dtype
+) -> np.ndarray:
+    """A map of both axes of kernels [K, C, 3, 3], in a float type: [n, C, K] as ``dtype``."""
+    g = np.array(matrix, precision)
     both = np.kron(g, g)
     outputs, channels = weights.shape[:2]
-    found = np.empty((len(both), channels, outputs), weights.dtype)
+    found = np.empty((len(both), channels, outputs), dtype)
     step = max(1, CHUNK // outputs)
     for first in range(0, channels, step):
-        part = weights[:, first : first + step].transpose(2, 3, 1, 0).astype(np.float64, order="C")
+        part = weights[:, first : first + step].transpose(2, 3, 1, 0).astype(precision, order="C")
         product = both @ part.reshape(TAPS**2, -1)
         found[:, first : first + step] = product.reshape(len(both), -1, outputs)
     return found

@@ -218,3 +218,28 @@ def test_bytes_are_what_is_stored() -> None:
         if '"hal.alloc"' in line
     ]
     assert buffers and not [kind for kind in buffers if "f32" in kind]
+
+
+@pytest.mark.parametrize(("kind", "zero"), [(np.uint8, 0), (np.uint8, 200), (np.int8, -128)])
+def test_numbers_that_are_dequantized_at_once(kind: Any, zero: int) -> None:
+    """Ties, zeros of both signs and numbers far out of range, through bytes that nobody stores."""
+    special = np.float32([0, -0.0, 0.2, -0.2, 0.5, 1.5, -0.5, 1e9, -1e9, 3e38, np.inf, -np.inf])
+    x = np.concatenate([special, np.arange(-300, 300, dtype=np.float32) * 0.5])
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("Reciprocal", ["d"], ["y"]),
+    ]
+    constants = {"s": np.float32(0.5), "z": np.array(zero, kind)}
+    model = make_model(nodes, {"x": (np.float32, x.shape)}, constants, ["y", "q"])
+    network = compiler.compile(model, cache=False)
+    assert len(network.program.manifest["kernels"]) == 1
+    limits = np.iinfo(kind)
+    q = np.clip(np.rint(x.astype(np.float64) * 2) + zero, limits.min, limits.max)
+    with np.errstate(divide="ignore"):
+        y = np.float32(1) / ((q.astype(np.int32) - zero).astype(np.float32) * np.float32(0.5))
+    got = network.run({"x": x})
+    np.testing.assert_array_equal(got["q"], q.astype(kind))
+    np.testing.assert_array_equal(got["y"], y)
+    lowest = network.run({"x": np.full_like(x, np.nan)})["q"]
+    assert (lowest == limits.min).all()

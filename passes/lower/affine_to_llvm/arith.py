@@ -95,7 +95,6 @@ _CASTS: dict[type[Operation], type[Operation]] = {
     arith.TruncIOp: llvm.TruncOp,
     arith.SIToFPOp: llvm.SIToFPOp,
     arith.UIToFPOp: llvm.UIToFPOp,
-    arith.FPToSIOp: llvm.FPToSIOp,
     arith.FPToUIOp: llvm.FPToUIOp,
 }
 
@@ -178,6 +177,19 @@ def lower_cast(low: FunctionLowering, op: Operation) -> None:
     result = op.results[0]
     target, kind = _TARGETS[op.name], llvm_type(result.type)
     low.values[result] = low.builder.value(target, low.operands(op), kind)
+
+
+@rule(arith.FPToSIOp)
+def lower_fptosi(low: FunctionLowering, op: arith.FPToSIOp) -> None:
+    """Towards zero; a float32 that was rounded to even comes as an i32 by one instruction."""
+    source, kind = op.operands[0], llvm_type(op.results[0].type)
+    rounding, elements = source.owner, (element_type(source.type), element_type(kind))
+    if isinstance(rounding, math.RoundEvenOp) and elements == (f32, i32):
+        before = low.values[rounding.operands[0]]
+        low.values[op.results[0]] = low.builder.value(llvm.LrintOp, (before,), kind)
+        return
+    (value,) = low.operands(op)
+    low.values[op.results[0]] = low.builder.value(llvm.FPToSIOp, (value,), kind)
 
 
 @rule(arith.ExtFOp)

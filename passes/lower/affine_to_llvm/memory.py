@@ -130,6 +130,14 @@ def lower_cast(low: FunctionLowering, op: memref.CastOp) -> None:
     low.memrefs[op.dest] = MemRef(kind, source.ptr, source.sizes, source.strides)
 
 
+@rule(memref.ViewOp)
+def lower_view(low: FunctionLowering, op: memref.ViewOp) -> None:
+    kind = cast(MemRefType, op.result.type)
+    source = low.memrefs[op.source]
+    ptr = address(low.builder, source, plain(low, [op.byte_shift]))
+    low.memrefs[op.result] = buffer(low.builder, kind, ptr, low.indices(op.sizes))
+
+
 @rule(memref.AllocaOp)
 def lower_alloca(low: FunctionLowering, op: memref.AllocaOp) -> None:
     """Static buffers are allocated once, at the function's entry, also inside loops."""

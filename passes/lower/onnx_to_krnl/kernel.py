@@ -437,6 +437,11 @@ class Kernel:
         kind = MemRefType(storage_type(element), list(dims))
         return self.add(memref.AllocaOp.get(storage_type(element), 64, list(kind.get_shape())))
 
+    def view(self, buffer: SSAValue, dims: Sequence[int], element: Attribute) -> SSAValue:
+        """A buffer of bytes, from its begin on, as one of other elements."""
+        kind = MemRefType(storage_type(element), list(dims))
+        return self.add(memref.ViewOp(buffer, self.index_value(0), [], kind))
+
     # Values of the dispatch -----------------------------------------------------------------
 
     def read(self, value: SSAValue, entries: Sequence[Affine]) -> Scalar:

@@ -12,11 +12,17 @@ from xdsl.ir import Attribute
 from dialects import arith
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.elements import element_of_code
-from dialects.onnx.types import element_type_of, is_none
+from dialects.onnx.types import element_type_of, f32, is_none
 from passes.lower.index import Affine
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import pointwise, root
-from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, Scalars, accumulator_type
+from passes.lower.onnx_to_krnl.scalars import (
+    REDUCTION,
+    Quantized,
+    Scalar,
+    Scalars,
+    accumulator_type,
+)
 
 Operands = Sequence[Scalar | None]
 i32 = IntegerType(32)
@@ -34,9 +40,7 @@ def quantize_linear(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     if not isinstance(element, IntegerType):
         value = value if zero is None else s.add(value, s.cast(zero, kind))
         return s.cast(value, element, op.get("saturate") != 0)
-    value = s.unary(math.RoundEvenOp, value)
-    value = value if zero is None else s.add(value, s.cast(zero, kind))
-    return saturated(s, value, element)
+    return quantized(s, value, zero, element)
 
 
 @pointwise("DequantizeLinear")
@@ -46,11 +50,40 @@ def dequantize_linear(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
     assert x is not None and scale is not None
     element = element_type_of(op.results[0].type)
     kind = accumulator_type(element)
-    if zero is not None:
+    before = s.quantized.get(x.value)
+    if zero is not None and before is not None and before.zero == zero.value:
+        # Adding 0 to what is -0 makes it the 0 that the integer is.
+        x = s.add(before.steps, s.like(0, before.steps))
+    elif zero is not None:
         wide = i32 if isinstance(x.element, IntegerType) else kind
         x = s.sub(s.cast(x, wide), s.cast(zero, wide))
     product = s.mul(s.cast(x, kind), s.cast(scale, kind))
     return s.cast(product, element)
+
+
+def quantized(s: Scalars, value: Scalar, zero: Scalar | None, element: IntegerType) -> Scalar:
+    """saturate(round_half_even(value) + zero point); NaN becomes the lowest number.
+
+    Of at most 16 bits, the value is kept in range before it is rounded: that and the conversion
+    are one instruction then, and limits of the integer are what machines pack with.
+    """
+    if element.width.data > 16 or value.element != f32:
+        value = s.unary(math.RoundEvenOp, value)
+        value = value if zero is None else s.add(value, s.cast(zero, value.element))
+        return saturated(s, value, element)
+    low, high = s.lowest(element), s.highest(element)
+    limits = [s.cast(limit, f32) for limit in (low, high)]
+    if zero is not None:
+        limits = [s.sub(limit, s.cast(zero, f32)) for limit in limits]
+    steps = s.unary(math.RoundEvenOp, bounded(s, value, *limits))
+    whole = s.cast(steps, i32)
+    if zero is not None:
+        whole = s.add(whole, s.cast(zero, i32))
+    whole = s.min(s.max(whole, s.cast(low, i32)), s.cast(high, i32))
+    made = s.cast(whole, element)
+    if zero is not None:
+        s.quantized[made.value] = Quantized(steps, zero.value)
+    return made
 
 
 def rounded(s: Scalars, value: Scalar, element: Attribute) -> Scalar:
@@ -66,8 +99,12 @@ def saturated(s: Scalars, value: Scalar, element: Attribute) -> Scalar:
     NaN becomes the lowest, as in onnxruntime. With a constant, maxnum is one instruction.
     """
     low, high = (s.cast(limit(element), value.element) for limit in (s.lowest, s.highest))
-    bounded = s.binary(arith.MinnumfOp, s.binary(arith.MaxnumfOp, value, low), high)
-    return s.cast(bounded, element)
+    return s.cast(bounded(s, value, low, high), element)
+
+
+def bounded(s: Scalars, value: Scalar, low: Scalar, high: Scalar) -> Scalar:
+    """The nearest number from low to high; low for NaN."""
+    return s.binary(arith.MinnumfOp, s.binary(arith.MaxnumfOp, value, low), high)
 
 
 @root("DynamicQuantizeLinear", fuses="none")
@@ -79,6 +116,7 @@ def dynamic_quantize_linear(k: Kernel, op: OnnxOp) -> None:
     s, source = k.s, op.operands[0]
     y, y_scale, y_zero = op.results
     kind, element = k.element(source), k.element(y)
+    assert isinstance(element, IntegerType)
     layout, dims = k.layout(source), k.dims(source)
     extents = [dims[axis] for axis in layout.loop_order]
 
@@ -99,8 +137,7 @@ def dynamic_quantize_linear(k: Kernel, op: OnnxOp) -> None:
 
     def body(ivs: list[Affine]) -> None:
         entries = k.logical(layout, ivs)
-        value = s.unary(math.RoundEvenOp, s.div(k.read(source, entries), scale))
-        value = s.add(value, s.cast(zero, kind))
-        k.give(y, entries, saturated(s, value, element))
+        value = s.div(k.read(source, entries), scale)
+        k.give(y, entries, quantized(s, value, zero, element))
 
     k.nest(extents, body)

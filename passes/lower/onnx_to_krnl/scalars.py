@@ -108,11 +108,23 @@ def _float_constant(value: float, element: Attribute) -> FloatAttr:
     return FloatAttr(value, element)  # type: ignore[type-var]
 
 
+@dataclass(frozen=True)
+class Quantized:
+    """What an integer was quantized to: whole steps, as a float, from a zero point."""
+
+    steps: Scalar
+    zero: SSAValue
+
+
 class Scalars:
-    """Builds scalar operations into the block that ``add`` appends to."""
+    """Builds scalar operations into the block that ``add`` appends to.
+
+    ``quantized`` remembers what integers were made of, for what computes with them at once.
+    """
 
     def __init__(self, add: Callable[[Operation], SSAValue]) -> None:
         self._add = add
+        self.quantized: dict[SSAValue, Quantized] = {}
 
     def _op(
         self, kind: type[Operation], result: Attribute, *operands: SSAValue, **properties: Attribute

@@ -13,6 +13,9 @@ With m x m outputs in a tile, T tiles in a block, n = m + 2 and xi = 1 .. n^2:
 product is a contraction like any other, whose panel of weights serves all tiles of the block. A
 block behind the last tile does that one again.
 
+Of integers `data_` has 16 bits and is multiplied in pairs of channels; elements come as multiples
+of the outputs (`passes/winograd/integers.py`).
+
 Requires channels-last data and packed weights (`passes/onnx/assign_layouts.py`).
 """
 
@@ -21,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
+from xdsl.dialects.builtin import i8, i16, i32
 from xdsl.ir import SSAValue
 
 from dialects.onnx.dims import Dim, ceildiv
@@ -28,15 +32,19 @@ from dialects.onnx.ops import OnnxOp, WinogradConv
 from dialects.onnx.types import is_none, panel_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
-from passes.lower.onnx_to_krnl.contractions import multiply_add
+from passes.lower.onnx_to_krnl.contractions import accumulate
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.winograd.cost import columns_at_a_time
+from passes.winograd.integers import integer_maps
 from passes.winograd.matrices import Arithmetic, Matrix, apply, matrices
 
 PLANE_GAP = 16
-"""Elements between planes of a buffer: planes would else begin at the same places of a cache."""
+"""Lanes between planes of a buffer: planes would else begin at the same places of a cache."""
+
+PAIR = 2
+"""Integers that are multiplied at once."""
 
 
 @root("WinogradConv", fuses="none")
@@ -60,21 +68,25 @@ class _Layer:
         self.images, _, *self.sizes = k.dims(op.y)
         self.across = ceildiv(self.sizes[1], self.tile)
         self.tiles: Dim = ceildiv(self.sizes[0], self.tile) * self.across
-        planes, channels, outputs = k.dims(op.weight)
-        assert isinstance(planes, int) and isinstance(channels, int) and isinstance(outputs, int)
-        self.planes, self.channels, self.outputs = planes, channels, outputs
+        planes, steps, outputs = k.dims(op.weight)
+        assert isinstance(planes, int) and isinstance(steps, int) and isinstance(outputs, int)
+        self.planes, self.steps, self.outputs = planes, steps, outputs
         self.columns = columns_at_a_time(outputs, panel_of(op.weight.type))
         self.length = self.tile + 2
         self.kind = k.element(op.y)
+        self.is_integer = "onnx.packed" in op.attributes
+        self.maps = integer_maps(self.tile) if self.is_integer else matrices(self.tile)
+        self.mapped = i16 if self.is_integer else self.kind
+        self.channels = steps * PAIR if self.is_integer else steps
 
     def run(self, ivs: list[Affine]) -> None:
         """One block of tiles, for a group of the output channels."""
         k = self.k
         image, group, block = ivs
-        data = self.buffer(self.channels)
+        mapped, data = self.data_buffer()
         sums = self.buffer(self.columns)
         first = block * self.block
-        k.nest([self.block], lambda t: self.transform_data(image, first, t[0], data))
+        k.nest([self.block], lambda t: self.transform_data(image, first, t[0], mapped))
 
         def some(part: Affine, width: int) -> None:
             column = part * self.columns
@@ -95,6 +107,17 @@ class _Layer:
         """A buffer for all planes of a block."""
         return self.k.scratch([self.planes, self.block * columns + PLANE_GAP], self.kind)
 
+    def data_buffer(self) -> tuple[SSAValue, SSAValue]:
+        """The buffer of transformed data as it is written, and as products read it."""
+        if not self.is_integer:
+            buffer = self.buffer(self.channels)
+            return buffer, buffer
+        k, width = self.k, self.block * self.steps + PLANE_GAP
+        numbers = self.planes * width * PAIR
+        room = k.scratch([numbers * i16.width.data // i8.width.data], i8)
+        words = k.view(room, [self.planes, width * PAIR], i16)
+        return words, k.view(room, [self.planes, width], self.kind)
+
     def corner(self, first: Affine, t: Affine) -> list[Affine]:
         """The first output of a tile."""
         k = self.k
@@ -109,7 +132,7 @@ class _Layer:
         top, left = self.op.get("pads")[:2]
         rows = [self.row(y + (row - top), height) for row in range(self.length)]
         inside = self.columns_inside(x - left, width, height)
-        zero = k.s.const(0, self.kind)
+        zero = k.s.const(0, self.mapped)
 
         def body(ivs: list[Affine]) -> None:
             (c,) = ivs
@@ -118,13 +141,14 @@ class _Layer:
             def read(row: int, column: Affine) -> Scalar:
                 entry, is_inside = rows[row]
                 value = k.read(self.op.data, [image, c, entry, x + column - left])
+                value = k.s.cast(value, self.mapped)
                 return value if is_inside is None else k.s.select(is_inside, value, zero)
 
             def clear(ivs: list[Affine]) -> None:
                 for row in range(self.length):
                     k.store(zero, data, [ivs[0] + row * self.length, place])
 
-            self.transform(matrices(self.tile).inputs, data, place, read, inside, clear)
+            self.transform(self.maps.inputs, data, place, read, inside, clear)
 
         k.nest([self.channels], body)
 
@@ -157,7 +181,7 @@ class _Layer:
         The outcome goes to ``place`` in the planes. Columns that are not ``inside`` are zeros,
         which ``clear`` writes.
         """
-        k = self.k
+        k, kind = self.k, self.kind if matrix is self.maps.outputs else self.mapped
         lower, upper = inside or (affine(0), affine(self.length))
 
         def down(ivs: list[Affine]) -> None:
@@ -167,9 +191,7 @@ class _Layer:
 
         def along(ivs: list[Affine]) -> None:
             row = ivs[0] * self.length
-            values = [
-                k.load(planes, [row + column, place], self.kind) for column in range(self.length)
-            ]
+            values = [k.load(planes, [row + column, place], kind) for column in range(self.length)]
             for column, value in enumerate(self.apply(matrix, values)):
                 k.store(value, planes, [row + column, place])
 
@@ -195,11 +217,11 @@ class _Layer:
 
         def product(plane: Affine, t: Affine, output: Affine) -> None:
             def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-                a = k.load(data, [plane, t * self.channels + taps[0]], self.kind)
+                a = k.load(data, [plane, t * self.steps + taps[0]], self.kind)
                 b = k.read(self.op.weight, [plane, taps[0], column + output])
-                return [multiply_add(k, carried[0], a, b)]
+                return [accumulate(k, self.op, carried[0], a, b)]
 
-            (total,) = k.reduce([self.channels], [k.s.const(0, self.kind)], step)
+            (total,) = k.reduce([self.steps], [k.s.const(0, self.kind)], step)
             k.store(total, sums, [plane, t * width + output])
 
         def of_plane(ivs: list[Affine]) -> None:
@@ -229,12 +251,25 @@ class _Layer:
 
             def element(ivs: list[Affine]) -> None:
                 total = k.load(sums, [ivs[0] * self.length + ivs[1], place], self.kind)
+                if self.is_integer:
+                    total = self.divided(total, ivs)
                 if not is_none(self.op.bias):
                     total = k.s.add(total, k.read(self.op.bias, [column + c]))
                 at = [start + entry for start, entry in zip(corner, ivs, strict=True)]
                 k.give(self.op.y, [image, column + c, *at], total)
 
-            self.transform(matrices(self.tile).outputs, sums, place, read)
+            self.transform(self.maps.outputs, sums, place, read)
             k.nest(rest, element)
 
         k.nest([width], body)
+
+    def divided(self, multiple: Scalar, at: list[Affine]) -> Scalar:
+        """The output of which an element of a tile is a multiple modulo 2^32."""
+        k, maps = self.k, integer_maps(self.tile)
+        if maps.odd != 1:
+            multiple = k.s.mul(multiple, k.s.like(maps.inverse, multiple))
+        # Shifts fall by one with each row down to the last ones.
+        first, last = maps.shifts[0], maps.shifts[-1]
+        distances = [index_ops.maximum(k, entry * -1 + first, last) for entry in at]
+        distance = k.s.from_index(k.index_value(distances[0] + distances[1]), i32)
+        return k.s.shift_right(multiple, distance)

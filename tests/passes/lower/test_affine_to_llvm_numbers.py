@@ -575,6 +575,30 @@ def test_allocas_and_globals() -> None:
     np.testing.assert_array_equal(result, expected)
 
 
+def test_views_of_bytes() -> None:
+    text = """
+    func.func @f(%a: memref<8xi16>, %r: memref<2x2xi32>, %n: index) {
+      %bytes = memref.alloca() : memref<24xi8>
+      %begin = arith.constant 0 : index
+      %words = memref.view %bytes[%begin][] : memref<24xi8> to memref<12xi16>
+      %some = memref.view %bytes[%n][%n] : memref<24xi8> to memref<?x2xi32>
+      affine.for %i = 0 to 8 {
+        %x = affine.load %a[%i] : memref<8xi16>
+        affine.store %x, %words[%i + 2] : memref<12xi16>
+      }
+      affine.for %i = 0 to 2 {
+        affine.for %j = 0 to 2 {
+          %y = affine.load %some[%i, %j] : memref<?x2xi32>
+          affine.store %y, %r[%i, %j] : memref<2x2xi32>
+        }
+      }
+      return
+    }"""
+    numbers, result = like(np.arange(1, 9, dtype=np.int16)), aligned((2, 2), np.int32)
+    kernels(text)("f", numbers, result, 4)
+    np.testing.assert_array_equal(result.ravel(), numbers.view(np.int32))
+
+
 def test_llvm_instructions_may_stand_in_kernels() -> None:
     text = """
     func.func @f(%a: memref<8xi32>) {

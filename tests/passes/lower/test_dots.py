@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +116,16 @@ def test_instructions(cpu: str, instruction: str, name: str, expected: str) -> N
     assert expected in assembly(cpu, instruction, name)
 
 
+@pytest.mark.skipif(not X86, reason="LLVM has the x86 target on x86 only")
+@pytest.mark.parametrize("cpu", ["haswell", "sapphirerapids"])
+def test_numbers_are_rounded_to_integers_by_one_instruction(cpu: str) -> None:
+    target = Target.named(cpu)
+    module, _ = lower((Path(__file__).parent / "affine_to_llvm" / "rounding.mlir").read_text())
+    kernel = kernel_modules(module, attributes=target.function_attributes)["whole"]
+    text = compile_text(kernel, target, "asm").decode()
+    assert "vcvtps2dq" in text and "round" not in text.replace("roundeven", "")
+
+
 def test_pipelines_follow_the_target() -> None:
     texts = {
         cpu: str(Pipeline.default(Target.named(cpu))) for cpu in ("znver4", "haswell", "arm64")
@@ -123,4 +134,6 @@ def test_pipelines_follow_the_target() -> None:
     assert "lower-llvm{dot-products=vpdpbusd}" in texts["znver4"]
     assert "onnx-pack-integers{group=2}" in texts["haswell"]
     assert "onnx-pack-integers{group=1}" in texts["arm64"]
+    groups = {"znver4": 4, "haswell": 2, "arm64": 1}
+    assert all(f"onnx-apply-winograd{{group={groups[cpu]} " in texts[cpu] for cpu in texts)
     assert "lower-llvm{dot-products=none}" in texts["arm64"]

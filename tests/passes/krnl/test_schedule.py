@@ -1,0 +1,43 @@
+"""krnl-schedule: which lanes vectors get."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from numerics.harness import make_model
+from onnx import helper
+
+import compiler
+from passes.krnl.schedule import ScheduleKrnl
+
+
+def lanes_of(dtype: type, columns: int) -> int:
+    """Lanes in which the largest numbers of columns are found, for vectors of 256 bits."""
+    node = helper.make_node("ReduceMax", ["x", "axes"], ["y"], keepdims=0)
+    model = make_model([node], {"x": (dtype, [9, columns])}, {"axes": np.array([0])})
+    passes = compiler.Pipeline.default()
+    low = compiler.lower(model, to="krnl", passes=passes.until("krnl-schedule"))
+    ScheduleKrnl(vector_bits=256, registers=16).apply(low.ctx, low.module)
+    text = low.as_text()
+    found = re.search(r"krnl.vectorize %\S+ (\d+)", text)
+    assert found, text
+    return int(found[1])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "columns", "lanes"),
+    [
+        (np.uint8, 64, 32),
+        (np.uint8, 48, 16),
+        (np.uint8, 40, 8),
+        (np.float16, 64, 8),
+        (np.float32, 64, 8),
+        (np.int64, 64, 4),
+    ],
+)
+def test_short_integers_fill_vectors_that_need_no_mask(
+    dtype: type, columns: int, lanes: int
+) -> None:
+    assert lanes_of(dtype, columns) == lanes
