@@ -141,9 +141,9 @@ class InferenceSession:
         network = self._network
         if network is None:
             network = self._for_shapes(input_feed)
-        found = network.run(input_feed)
         if not output_names:
-            return list(found.values())
+            return network.run_in_order(input_feed)
+        found = network.run(input_feed)
         try:
             return [found[name] for name in output_names]
         except KeyError as error:

@@ -89,8 +89,11 @@ class Network:
 
     def run(self, feed: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Runs on inputs by name and gives the outputs by name."""
-        results = self._run(self._in_order((), feed))
-        return dict(zip(self._output_names, results, strict=True))
+        return dict(zip(self._output_names, self.run_in_order(feed), strict=True))
+
+    def run_in_order(self, feed: Mapping[str, Any]) -> list[np.ndarray]:
+        """Runs on inputs by name and gives all outputs, in order."""
+        return self._run(self._by_name(feed))
 
     def run_into(self, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
         """Runs and writes all outputs into the caller's arrays, which must not share memory.
@@ -100,7 +103,7 @@ class Network:
         that size.
         """
         _check_names("output", self._output_names, outputs)
-        arrays = self._accept_all(self._in_order((), inputs))
+        arrays = self._accept_all(self._by_name(inputs))
         plan = self._plan(tuple(array.shape for array in arrays))
         targets = self._targets(plan, outputs)
         read = _spans("input", self._input_names, arrays)
@@ -145,6 +148,16 @@ class Network:
     def _accept_all(self, arrays: Sequence[Any]) -> list[np.ndarray]:
         specs = zip(self.inputs, self._dtypes, arrays, strict=True)
         return [accept(spec, dtype, array) for spec, dtype, array in specs]
+
+    def _by_name(self, feed: Mapping[str, Any]) -> list[Any]:
+        """The inputs in the signature's order."""
+        names = self._input_names
+        if len(feed) != len(names):
+            return self._in_order((), feed)
+        try:
+            return [feed[name] for name in names]
+        except KeyError:
+            return self._in_order((), feed)
 
     def _in_order(self, arrays: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
         """The inputs in the signature's order, the first from ``arrays``, the rest by name."""

@@ -140,6 +140,33 @@ def test_reductions_fuse_with_what_stands_around_them() -> None:
     check(made, {"x": x})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((37, 1024), (0,)), ((2, 8, 600), (1,)), ((3, 5, 9, 512), (1, 2)), ((9, 2, 1100), (0, 1))],
+)
+def test_long_rows_combined_to_one(
+    kind: str, shape: tuple[int, ...], axes: tuple[int, ...]
+) -> None:
+    """In pieces of a row, a few rows at a time, and the rest of them."""
+    x = np.abs(numbers(*shape))
+    made = one_node(kind, {"x": x}, opset=11, dims={"x": ["n", *shape[1:]]}, axes=axes)
+    check(made, {"x": x}, rtol=1e-4, atol=1e-5)
+    made = one_node(kind, {"x": x}, opset=11, axes=axes, keepdims=0)
+    check(made, {"x": x}, rtol=1e-4, atol=1e-5)
+
+
+def test_long_rows_with_nan_and_in_other_types() -> None:
+    for dtype in (np.int32, np.float16):
+        x = np.abs(numbers(20, 520, dtype=dtype))
+        made = one_node("ReduceSum", {"x": x}, opset=11, axes=[0])
+        check(made, {"x": x}, rtol=1e-2)
+    x = numbers(20, 520)
+    x[17, 3] = np.nan
+    made = one_node("ReduceMax", {"x": x}, opset=11, axes=[0])
+    np.testing.assert_array_equal(run_model(made, {"x": x})["y"], x.max(0, keepdims=True))
+
+
 # Selections -------------------------------------------------------------------------------------
 
 
@@ -226,6 +253,18 @@ def test_softmax_of_other_floats_and_long_rows(kind: str) -> None:
         check(made, {"x": x}, onnxruntime=dtype is np.float64, rtol=tolerance, atol=tolerance)
     x = numbers(2, 5000)
     check(one_node(kind, {"x": x}, opset=13), {"x": x}, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [5, 37, 128, 5000])
+@pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax"])
+def test_softmax_of_nan(kind: str, size: int) -> None:
+    """NaN anywhere in a row, alone or among infinities, makes the row NaN and no other one."""
+    x = numbers(6, size)
+    x[0, 0] = x[1, -1] = x[2, size // 2] = np.nan
+    x[3] = np.nan
+    x[4, 1:3] = -np.inf, np.nan
+    y = run_model(one_node(kind, {"x": x}, opset=13, axis=-1), {"x": x})["y"]
+    assert np.isnan(y[:5]).all() and np.isfinite(y[5]).all()
 
 
 def test_softmax_of_large_numbers_and_masks() -> None:

@@ -99,6 +99,14 @@ class SubArray(np.ndarray):
     pass
 
 
+def test_results_in_order(add: Network) -> None:
+    (result,) = add.run_in_order({"b": B, "a": A})
+    np.testing.assert_array_equal(result, A + B)
+    for feed in ({}, {"a": A}, {"a": A, "z": B}, {"a": A, "b": B, "z": B}):
+        with pytest.raises(InputError):
+            add.run_in_order(feed)
+
+
 @pytest.mark.parametrize(
     "disguise",
     [

@@ -2,9 +2,9 @@
 
 `Body` owns the block that is being filled; `Value` is an SSA value with operators. Both serve
 scalars and vectors: a body has one shape, every value in it has that shape, and Python numbers
-become (splat) constants of the other operand's element type, one per function. No operation carries
-fast-math flags: the algorithms depend on the rounding of each step, and where a multiplication and
-an addition should fuse they say `fma`.
+become (splat) constants of the other operand's element type, one per function. No operation but
+`product` carries fast-math flags: the algorithms depend on the rounding of each step, and where a
+multiplication and an addition should fuse they say `fma`.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ F32 = Format(f32, i32, 23, 127)
 F64 = Format(f64, i64, 52, 1023)
 FORMATS: dict[Attribute, Format] = {f32: F32, f64: F64}
 
+_CONTRACT = arith.FastMathFlagsAttr([arith.FastMathFlag.ALLOW_CONTRACT])
 _CMPF = {"<": 4, "<=": 5, ">": 2, ">=": 3, "==": 1, "!=": 13}
 _CMPI = {"<": 2, "<=": 3, ">": 4, ">=": 5, "==": 0, "!=": 1}
 _UNSIGNED_LESS = 6
@@ -280,6 +281,12 @@ class Body:
     def fma(self, x: Value | Number, y: Value, z: Value | Number) -> Value:
         """x * y + z, rounded once."""
         return self.op(math.FmaOp, self.lift(x, y.element), y, self.lift(z, y.element))
+
+    def product(self, x: Value, y: Value) -> Value:
+        """x * y, which may be fused with an addition of the caller's that allows the same."""
+        result = self.op(arith.MulfOp, x, y)
+        result.ssa.owner.properties["fastmath"] = _CONTRACT  # type: ignore[union-attr]
+        return result
 
     def select(self, condition: Value, yes: Value | Number, no: Value | Number) -> Value:
         """`yes` where `condition` holds, `no` elsewhere; one of the two must be a `Value`."""

@@ -126,7 +126,8 @@ def exp_normal(b: Body, x: Value) -> Value:
     fmt = x.format
     lowest, highest = EXP_NORMAL_BOUNDS[fmt]
     r, n = reduce(b, b.at_most(b.at_least(x, lowest), highest), fmt.bias)
-    return b.polynomial(r, (1.0, 1.0, *EXPM1[fmt])) * power_of_two(n, fmt.mantissa)
+    power = power_of_two(n, fmt.mantissa)
+    return b.product(b.polynomial(r, (1.0, 1.0, *EXPM1[fmt])), power)
 
 
 def exp2(b: Body, x: Value) -> Value:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from xdsl.dialects import scf
 from xdsl.dialects.builtin import (
+    AnyFloat,
     DenseIntOrFPElementsAttr,
     IntegerAttr,
     VectorType,
@@ -44,6 +45,9 @@ Body = Callable[[Index, list[SSAValue]], list[SSAValue]]
 _TRUE = IntegerAttr(1, i1)
 _UNROLLED_TRIPS = 8
 """How often a loop around loops may run and still be unrolled: taps of a window, not rows."""
+
+_SUM_TRIPS = range(8, 100)
+"""Trips of a reduction that LLVM unrolls, and from which on its terms are worth vectors."""
 
 _PREDICATES = {
     AffineConstraintKind.eq: "eq",
@@ -86,6 +90,14 @@ _NOT_UNROLLED: Properties = {
         {"unroll": llvm.LoopUnrollAttr.of({"disable": _TRUE})}
     )
 }
+_AROUND_SUMS: Properties = {
+    "loop_annotation": llvm.LoopAnnotationAttr.of(
+        {
+            "vectorize": llvm.LoopVectorizeAttr.of({"disable": _TRUE}),
+            "unroll": llvm.LoopUnrollAttr.of({"disable": _TRUE}),
+        }
+    )
+}
 
 
 def counted_loop(
@@ -98,12 +110,14 @@ def counted_loop(
     """Emits `for iv in range(lower, upper, step)`, step > 0; gives the carried values' last.
 
     LLVM is not to unroll loops around loops: once it has made a call of the inner one, or a few
-    vectors, it would unroll each level around that anew, to code that is no faster.
+    vectors, it would unroll each level around that anew, to code that is no faster. Nor is it to
+    make vectors of a loop around nothing but a reduction that it unrolls: it would gather their
+    elements one by one, where the unrolled reduction gives vectors of neighbours.
     """
     builder = low.builder
     lower, upper, step = bounds
     low_end, high_end = builder.range_of(lower)[0], builder.range_of(upper)[1] - 1
-    is_short = False
+    is_short = is_sum = False
     if high_end < low_end:
         return list(inits)
     if isinstance(lower, int) and isinstance(upper, int) and isinstance(step, int):
@@ -111,6 +125,7 @@ def counted_loop(
             return body(lower, list(inits))
         high_end = lower + (upper - 1 - lower) // step * step
         is_short = high_end < lower + _UNROLLED_TRIPS * step
+        is_sum = (high_end - lower) // step + 1 in _SUM_TRIPS and _is_number(inits)
     types = [init.type for init in inits]
     loop, exit_block = new_block([i64, *types]), new_block(types)
     start = [builder.index(lower), *inits]
@@ -123,10 +138,12 @@ def counted_loop(
     iv, *carried = loop.args
     builder.limit(iv, (low_end, high_end))
     builder.open_scope()
-    loops = low.loops
+    loops, sums = low.loops, low.sums
     results = body(iv, list(carried))
     if low.loops > loops and annotation is NO_PROPERTIES and not is_short:
-        annotation = _NOT_UNROLLED
+        only_sums = low.sums - sums == low.loops - loops
+        annotation = _AROUND_SUMS if only_sums else _NOT_UNROLLED
+    low.sums += is_sum and low.loops == loops
     low.loops += 1
     flags = NSW_NUW if low_end >= 0 else NSW
     following = builder.value(llvm.AddOp, (iv, builder.index(step)), i64, flags)
@@ -136,6 +153,11 @@ def counted_loop(
     builder.end_loop()
     builder.start(exit_block)
     return list(exit_block.args)
+
+
+def _is_number(carried: Sequence[SSAValue]) -> bool:
+    """Whether a loop carries one floating-point number, as sums and maxima do."""
+    return len(carried) == 1 and isinstance(carried[0].type, AnyFloat)
 
 
 @rule(affine.ForOp)

@@ -34,8 +34,8 @@ class FunctionLowering:
     """Lowers the body of one function, operation by operation, into `region`.
 
     `values` maps every old SSA value but memrefs to its new value, `memrefs` the memrefs. `name` is
-    the new function's, `context` the run's context pointer if the function gets it, `loops` counts
-    the loops that are finished.
+    the new function's, `context` the run's context pointer if the function gets it, `loops` and
+    `sums` count the loops that are finished, and those of them that carry one number a few times.
     """
 
     def __init__(self, module: ModuleLowering, name: str, entry: Block) -> None:
@@ -47,6 +47,7 @@ class FunctionLowering:
         self.memrefs: dict[SSAValue, MemRef] = {}
         self.context: SSAValue | None = None
         self.loops = 0
+        self.sums = 0
 
     def lower_ops(self, block: Block) -> None:
         """Lowers every operation of a block but its terminator."""

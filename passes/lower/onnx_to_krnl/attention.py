@@ -32,7 +32,7 @@ from passes.lower.onnx_to_krnl.contractions import batch_entries, multiply_add
 from passes.lower.onnx_to_krnl.kernel import Bound, Kernel
 from passes.lower.onnx_to_krnl.reductions import max_over
 from passes.lower.onnx_to_krnl.registry import chain
-from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
+from passes.lower.onnx_to_krnl.scalars import NUMBERS, REDUCTION, Scalar, accumulator_type
 
 MOST_ROWS = 84
 """Rows of a block: whole register tiles of 6 or 14 rows; each vector of keys serves all of them."""
@@ -184,10 +184,14 @@ class _Attention:
         return k.reduce([width], [k.s.const(0, self.kind)], step)[0]
 
     def _top(self, row: Affine, width: Bound) -> Scalar:
-        """The largest score of a row."""
+        """The largest score of a row; any of them if there is a NaN."""
         k = self.k
         return max_over(
-            k, [width], self.kind, lambda taps: k.load(self.powers, [row, taps[0]], self.kind)
+            k,
+            [width],
+            self.kind,
+            lambda taps: k.load(self.powers, [row, taps[0]], self.kind),
+            NUMBERS,
         )
 
     def _find_top(self, row: Affine) -> None:

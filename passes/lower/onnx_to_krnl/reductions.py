@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce as fold
 
 from xdsl.ir import Attribute
 
@@ -23,6 +24,12 @@ from passes.lower.onnx_to_krnl.result_sizes import result_sizes
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, Scalars, accumulator_type, i1
 from passes.onnx.bind_parameters import parameter
 
+LEAST_PIECE = 512
+"""Columns of a row that are worth a partial result each, in memory, instead of in registers."""
+
+ROWS = 4
+"""Rows that are combined in registers for each load and store of a partial result."""
+
 Entries = Sequence[Affine]
 
 Extent = Bound | tuple[Bound, Bound]
@@ -34,7 +41,8 @@ class Space:
     """The loops of a reduction: ``outer`` over results, ``inner`` over what each combines.
 
     ``source`` and ``result`` give the indices into operand and result for loop variables; ``count``
-    is how many elements one result combines.
+    is how many elements one result combines. With ``has_rows`` the last of the outer loops runs
+    over neighbours of the operand.
     """
 
     outer: Sequence[Bound]
@@ -42,6 +50,7 @@ class Space:
     source: Callable[[Entries, Entries], list[Affine]]
     result: Callable[[Entries], list[Affine]]
     count: Bound
+    has_rows: bool = False
 
 
 def known_axes(op: OnnxOp, rank: int) -> list[int] | None:
@@ -89,6 +98,7 @@ def _space(k: Kernel, op: OnnxOp, axes: list[int]) -> Space:
         at_source,
         at_result,
         product(dims[axis] for axis in axes),
+        outer[-1:] == list(k.layout(source).order[-1:]),
     )
 
 
@@ -253,12 +263,16 @@ def sum_over(
 
 
 def max_over(
-    k: Kernel, extents: Sequence[Extent], kind: Attribute, element: Callable[[Entries], Scalar]
+    k: Kernel,
+    extents: Sequence[Extent],
+    kind: Attribute,
+    element: Callable[[Entries], Scalar],
+    flags: Attribute = REDUCTION,
 ) -> Scalar:
-    """The largest of something over loops; NaN wins."""
+    """The largest of something over loops; NaN wins, unless ``flags`` let anything win then."""
 
     def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-        return [k.s.max(carried[0], element(taps), REDUCTION)]
+        return [k.s.max(carried[0], element(taps), flags)]
 
     return k.reduce(extents, [k.s.lowest(kind)], step)[0]
 
@@ -269,16 +283,87 @@ def _emit(k: Kernel, op: OnnxOp, reduction: Reduction) -> None:
     kind = accumulator_type(element)
     space = reduction_space(k, op)
 
-    def body(ivs: list[Affine]) -> None:
-        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            x = k.s.cast(k.read(source, space.source(ivs, taps)), kind)
-            return [reduction.combine(k.s, carried[0], reduction.prepare(k.s, x))]
+    def x(ivs: Entries, taps: Entries) -> Scalar:
+        return reduction.prepare(k.s, k.s.cast(k.read(source, space.source(ivs, taps)), kind))
 
-        (total,) = k.reduce(space.inner, [reduction.initial(k.s, kind)], step)
+    def finish(ivs: Entries, total: Scalar) -> None:
         total = reduction.finish(k.s, total, number(k, space.count, kind))
         k.give(result, space.result(ivs), k.s.cast(total, element))
 
-    k.nest(space.outer, body)
+    def body(ivs: list[Affine]) -> None:
+        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            return [reduction.combine(k.s, carried[0], x(ivs, taps))]
+
+        (total,) = k.reduce(space.inner, [reduction.initial(k.s, kind)], step)
+        finish(ivs, total)
+
+    width = _piece_of_a_row(space)
+    if width is None:
+        k.nest(space.outer, body)
+    else:
+        _combine_rows(k, reduction, space, width, kind, x, finish)
+
+
+def _piece_of_a_row(space: Space) -> int | None:
+    """The width of the equal pieces in which long rows are combined to one."""
+    if not (space.has_rows and space.inner):
+        return None
+    columns, rows = space.outer[-1], space.inner[-1]
+    if not (isinstance(columns, int) and isinstance(rows, int)) or rows < 2 * ROWS:
+        return None
+    pieces = next((n for n in range(columns // LEAST_PIECE, 0, -1) if columns % n == 0), 0)
+    return columns // pieces if pieces else None
+
+
+def _combine_rows(
+    k: Kernel,
+    reduction: Reduction,
+    space: Space,
+    width: int,
+    kind: Attribute,
+    x: Callable[[Entries, Entries], Scalar],
+    finish: Callable[[Entries, Scalar], None],
+) -> None:
+    """Rows combined to one in a small buffer, a few of them at a time.
+
+        for pieces of a row:                                          independent of each other
+          totals[column] = initial
+          for groups of rows, in order:
+            totals[column] = combine(totals[column], rows of the group)
+          result[column] = finish(totals[column])
+
+    That reads memory in long runs, which the hardware fetches ahead. The columns that registers
+    hold would be a few cache lines of each row, and the next row is in another page.
+    """
+    *outer, columns = space.outer
+    *inner, rows = space.inner
+    assert isinstance(columns, int) and isinstance(rows, int)
+
+    def piece(ivs: list[Affine]) -> None:
+        totals = k.scratch([width], kind)
+
+        def over_columns(body: Callable[[list[Affine], list[Affine]], None]) -> None:
+            k.nest([width], lambda at: body([*ivs[:-1], ivs[-1] * width + at[0]], at))
+
+        def add(taps: list[Affine], first: Affine, count: int) -> list[Scalar]:
+            def column(entries: list[Affine], at: list[Affine]) -> None:
+                parts = [x(entries, [*taps, first + n]) for n in range(count)]
+                total = fold(lambda a, b: reduction.combine(k.s, a, b), parts)
+                total = reduction.combine(k.s, k.load(totals, at, kind), total)
+                k.store(total, totals, at)
+
+            over_columns(column)
+            return []
+
+        over_columns(lambda _, at: k.store(reduction.initial(k.s, kind), totals, at))
+        groups = [*inner, rows // ROWS]
+        k.reduce(groups, [], lambda taps, _: add(taps[:-1], taps[-1] * ROWS, ROWS))
+        if rows % ROWS:
+            first = affine(rows - rows % ROWS)
+            k.reduce(inner, [], lambda taps, _: add(taps, first, rows % ROWS))
+        over_columns(lambda entries, at: finish(entries, k.load(totals, at, kind)))
+
+    k.nest([*outer, columns // width], piece)
 
 
 def _register(name: str, reduction: Reduction) -> None:

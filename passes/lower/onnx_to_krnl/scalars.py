@@ -43,6 +43,11 @@ REDUCTION = arith.FastMathFlagsAttr(
         arith.FastMathFlag.NO_SIGNED_ZEROS,
     ]
 )
+NUMBERS = arith.FastMathFlagsAttr(
+    [arith.FastMathFlag.REASSOC, arith.FastMathFlag.NO_SIGNED_ZEROS, arith.FastMathFlag.NO_NANS]
+)
+"""For a softmax's largest element, which is then one instruction and not three: where an element is
+NaN, so is the sum of the exponentials, whichever element was taken for the largest."""
 APPROXIMATE = arith.FastMathFlagsAttr([arith.FastMathFlag.APPROX_FUNC])
 EXACT = arith.FastMathFlagsAttr("none")
 

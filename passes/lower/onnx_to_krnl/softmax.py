@@ -15,7 +15,7 @@ from passes.lower.index import Affine
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.reductions import max_over
 from passes.lower.onnx_to_krnl.registry import root
-from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
+from passes.lower.onnx_to_krnl.scalars import NUMBERS, REDUCTION, Scalar, accumulator_type
 
 i64 = IntegerType(64)
 
@@ -82,7 +82,7 @@ def softmax(k: Kernel, op: OnnxOp) -> None:
         def x(taps: Sequence[Affine]) -> Scalar:
             return k.s.cast(k.read(source, rows.at(ivs, taps)), kind)
 
-        top = max_over(k, rows.extents, kind, x)
+        top = max_over(k, rows.extents, kind, x, NUMBERS)
 
         def add(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
             power = k.s.exp_normal(k.s.sub(x(taps), top))

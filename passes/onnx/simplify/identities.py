@@ -6,7 +6,7 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from dialects.onnx.dims import Dim
-from dialects.onnx.ops import OnnxOp
+from dialects.onnx.ops import OnnxOp, class_of_schema_version
 from dialects.onnx.shape import NodeShapes, ShapeError, broadcast
 from dialects.onnx.shape.movement import pad_amounts
 from dialects.onnx.types import is_none
@@ -117,6 +117,16 @@ def concat_without_empty(r: Rewriter, op: OnnxOp) -> Replacement:
 def split_in_one(r: Rewriter, op: OnnxOp) -> Replacement:
     """Split(x) into one -> x"""
     return op.operands[0] if len(op.results) == 1 else None
+
+
+@rewrite("GlobalAveragePool")
+def global_average(r: Rewriter, op: OnnxOp) -> Replacement:
+    """GlobalAveragePool(x) -> ReduceMean(x, spatial axes), whose axes are joined to one"""
+    x, dims = op.operands[0], r.dims(op.operands[0])
+    if dims is None or len(dims) < 3:
+        return None
+    axes = tuple(range(2, len(dims)))
+    return r.build(class_of_schema_version("", "ReduceMean", 13), [x], {"axes": axes})
 
 
 @rewrite("Sum")

@@ -10,10 +10,12 @@ from itertools import product
 import numpy as np
 import pytest
 from math_kernels import MLIR_TYPES, evaluate, expanded, loop
-from native_kernel import aligned, kernels, like, llvm_ir
+from native_kernel import aligned, kernels, like, llvm_ir, lower
 from xdsl.dialects import func
 
+from compiler.codegen import compile_text
 from compiler.ir_text import new_context, parse_module, print_module
+from compiler.llvm_text import kernel_modules
 from compiler.target import Target
 from passes.affine.expand_math import ExpandMath
 from passes.affine.expand_math.expansion import FUNCTIONS, symbol_of
@@ -186,6 +188,24 @@ def test_loops_vectorise_and_call_nothing(name: str) -> None:
     assert all(callee.startswith("llvm.") for callee in called), called
     # These would be calls of libm once lowered.
     assert not [c for c in called if re.match(r"llvm\.(exp|log|sin|cos|tan|pow|atan|asin)", c)]
+
+
+def test_what_an_approximate_exponential_is_added_to_is_fused_with_it() -> None:
+    text = expanded(
+        """
+    func.func @f(%x : f32, %r : memref<1xf32>) {
+      %one = arith.constant 1.0 : f32
+      %e = math.exp %x fastmath<afn> : f32
+      %d = arith.addf %e, %one fastmath<contract> : f32
+      affine.store %d, %r[0] : memref<1xf32>
+      return
+    }"""
+    )
+    assert text.count("fastmath<contract>") == 2
+    module, _ = lower(text)
+    target = Target.named("haswell")
+    (kernel,) = kernel_modules(module, attributes=target.function_attributes).values()
+    assert "vmulss" not in compile_text(kernel, target, "asm").decode()
 
 
 def test_an_integer_power_with_a_known_exponent_is_a_product() -> None:

@@ -132,3 +132,23 @@ def test_loops_around_loops_are_not_unrolled(rows: str, columns: str, unrolled: 
         }}"""
     )
     assert str(module).count("#llvm.loop_annotation") == (0 if unrolled else 1)
+
+
+@pytest.mark.parametrize("columns", [8, 49, 64])
+def test_a_sum_that_llvm_unrolls_gathers_nothing(columns: int) -> None:
+    """Its terms are vectors of neighbours, not elements of several rows."""
+    text = f"""func.func @f(%a: memref<?x{columns}xf32>, %r: memref<?xf32>, %n: index) {{
+      %zero = arith.constant 0.0 : f32
+      affine.for %i = 0 to %n {{
+        %sum = affine.for %j = 0 to {columns} iter_args(%s = %zero) -> (f32) {{
+          %x = affine.load %a[%i, %j] : memref<?x{columns}xf32>
+          %t = arith.addf %s, %x fastmath<reassoc,nsz> : f32
+          affine.yield %t : f32
+        }}
+        affine.store %sum, %r[%i] : memref<?xf32>
+      }}
+      return
+    }}"""
+    optimised = llvm_ir(text, Target.named("skylake-avx512"))
+    assert "gather" not in optimised
+    assert "llvm.vector.reduce.fadd" in optimised

@@ -240,6 +240,11 @@ CASES: dict[str, tuple[str, list[str], dict[str, np.ndarray]]] = {
         ["Resize"],
         {"s": np.array([1, 1, 2, 2], np.float32)},
     ),
+    "a global average": (
+        f"g ({IMAGE}) => (float[1, 3, 1, 1] y) {{ y = GlobalAveragePool(x) }}",
+        ["ReduceMean"],
+        {},
+    ),
     "a sum of several": (
         "g (float[3] x, float[3] y) => (float[3] z) { z = Sum(x, y, x) }",
         ["Add", "Add"],
