@@ -213,9 +213,8 @@ def _strides(shape: Sequence[int]) -> list[int]:
 
 @rule(vector.FMAOp)
 def lower_fma(low: FunctionLowering, op: vector.FMAOp) -> None:
-    """Rounded once where the target can, as upstream lowers it."""
     operands = low.operands(op)
-    low.values[op.res] = low.builder.value(llvm.FMulAddOp, operands, operands[0].type, FAST_NONE)
+    low.values[op.res] = low.builder.value(llvm.FMAOp, operands, operands[0].type, FAST_NONE)
 
 
 def _static_offset(op: Operation, position: Sequence[int], shape: Sequence[int]) -> int:

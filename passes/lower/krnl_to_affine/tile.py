@@ -8,7 +8,7 @@ column's vector once for all rows, and only products and sums exist for every pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,6 @@ from xdsl.dialects.builtin import (
     IndexType,
     IntegerType,
     VectorType,
-    f32,
-    f64,
 )
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
@@ -215,26 +213,16 @@ class Tile:
             self._elementwise(op)
 
     def _elementwise(self, op: Operation) -> None:
-        self._emit_each(op, type(op), op.operands, op.properties)
-
-    def _emit_each(
-        self,
-        op: Operation,
-        kind: type[Operation],
-        values: Sequence[SSAValue],
-        properties: Mapping[str, Attribute],
-    ) -> None:
-        """Emits an operation with the results of ``op`` for all coordinates of its operands."""
-        operands = [self.varied(value) for value in values]
+        operands = [self.varied(value) for value in op.operands]
         dims = tuple(d for d in self.dims if any(d in v.dims for v in operands))
         lanes = lanes_of(dims)
         types = [vector_type(lanes, r.type) if lanes else r.type for r in op.results]
         outputs: list[dict[Coordinates, SSAValue]] = [{} for _ in op.results]
         for at in self.coordinates(dims):
-            made = kind.create(
+            made = type(op).create(
                 operands=[self.as_vector(v.at(dims, at), lanes) for v in operands],
                 result_types=types,
-                properties=properties,
+                properties=op.properties,
                 attributes=op.attributes,
                 location=op.location,
             )
@@ -243,19 +231,6 @@ class Tile:
                 output[at] = result
         for result, output in zip(op.results, outputs, strict=True):
             self.env[result] = Varied(dims, output)
-
-    def _multiply(self, op: arith.MulfOp) -> None:
-        """A product that only a sum needs is left to the sum."""
-        if not (_is_summed(op) and any(lanes_of(self.varied(v).dims) for v in op.operands)):
-            self._elementwise(op)
-
-    def _add(self, op: arith.AddfOp) -> None:
-        """A sum; of a product that was left to it, one operation."""
-        for value, other in (op.operands, reversed(op.operands)):
-            if isinstance(value.owner, arith.MulfOp) and value not in self.env:
-                self._emit_each(op, vector.FMAOp, (*value.owner.operands, other), {})
-                return
-        self._elementwise(op)
 
     def _index(self, op: krnl.IndexOp) -> None:
         """An index expression stays one until somebody needs it as a value."""
@@ -273,23 +248,7 @@ class Tile:
             raise unsupported("index arithmetic beyond affine along the vectorized loop")
 
 
-def _is_summed(product: arith.MulfOp) -> bool:
-    """Whether a sum, right where the product is, may round once for both."""
-    uses = list(product.result.uses)
-    if len(uses) != 1 or product.result.type not in (f32, f64):
-        return False
-    user = uses[0].operation
-    if not isinstance(user, arith.AddfOp) or user.parent is not product.parent:
-        return False
-    other = user.operands[1 - uses[0].index]
-    flags = (product.fastmath.data, user.fastmath.data)
-    may_contract = all(arith.FastMathFlag.ALLOW_CONTRACT in each for each in flags)
-    return may_contract and not isinstance(other.owner, arith.MulfOp)
-
-
 _RULES: dict[type[Operation], Callable[[Tile, Any], None]] = {
-    arith.AddfOp: Tile._add,
-    arith.MulfOp: Tile._multiply,
     krnl.LoadOp: access.load,
     krnl.StoreOp: access.store,
     krnl.DotOp: dot,

@@ -625,12 +625,3 @@ def test_upstream_accepts_what_schedules_become() -> None:
         [tool, "--split-input-file"], input=source, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_a_sum_that_may_round_once_takes_its_product_in() -> None:
-    text = matmul(ROWS_FIRST, 8, 3, 32)
-    assert "vector.fma" not in lowered(text)
-    flagged = re.sub(r"(arith\.(?:mulf|addf) .*?) :", r"\1 fastmath<contract> :", text)
-    fused = lowered(flagged)
-    assert fused.count("vector.fma") == 4 * 2 and "arith.mulf" not in fused
-    assert "vector.fma" not in lowered(flagged.replace("krnl.tensorize(%i1, %j1) 8", ""))
