@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from runtime import memory
+from runtime.cpus import available_cpus
 from runtime.errors import InternalError, InvalidModelError, TerraceError
 from runtime.jit import Library, load_objects
 from runtime.plan import UNKNOWN, Plan, Planner, Shapes, fill_in, int64_array
@@ -106,8 +107,15 @@ class _Frame:
         self.arena_bytes = nbytes
 
 
+_running: list[NativeExecutable] = []
+"""One entry for each run of the process that goes on. What is done to it is atomic."""
+
+
 class NativeExecutable(Executable):
     """A program's object code in this process, running on up to ``threads`` threads.
+
+    Runs that go on at the same time share the CPUs: each takes fewer threads then, down to its
+    own, as threads that wait for each other's CPU cost more than they do.
 
     ``trace`` is where a program that is compiled for it notes times, None for all others; only one
     thread at a time can run such a program to some purpose.
@@ -125,6 +133,7 @@ class NativeExecutable(Executable):
         super().__init__(program, Planner(program, _FUNCTION(plan) if plan else None))
         self._entry = _FUNCTION(addresses["terrace_run"])
         self._threads = threads
+        self._cpus = available_cpus()
         self._helpers = parallel_for(program)
         self._constants = _constant_table(program)
         self._frames: list[_Frame] = []
@@ -142,21 +151,30 @@ class NativeExecutable(Executable):
         frame.inputs[:] = inputs
         frame.outputs[:] = outputs
         dims_out = int64_array(plan.dims_out) if plan.unknown else plan.dims_out
-        status = self._entry(
-            frame.inputs,
-            frame.outputs,
-            self._constants,
-            frame.arena,
-            plan.dims_in,
-            dims_out,
-            frame.context_pointer,
-        )
+        _running.append(self)
+        try:
+            frame.context.threads = self._share(len(_running))
+            status = self._entry(
+                frame.inputs,
+                frame.outputs,
+                self._constants,
+                frame.arena,
+                plan.dims_in,
+                dims_out,
+                frame.context_pointer,
+            )
+        finally:
+            _running.pop()
         created = self._adopt(plan, frame, dims_out, status) if plan.unknown else None
         if status:
             raise self._failure(status, frame.context.details)
         if len(self._frames) < _IDLE_FRAMES:
             self._frames.append(frame)
         return created
+
+    def _share(self, runs: int) -> int:
+        """The threads of a run beside which others go on."""
+        return self._threads if runs < 2 else max(1, min(self._threads, self._cpus // runs))
 
     def _adopt(
         self, plan: Plan, frame: _Frame, dims_out: ctypes.Array, status: int

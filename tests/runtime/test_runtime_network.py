@@ -99,6 +99,15 @@ class SubArray(np.ndarray):
     pass
 
 
+def test_runs_at_the_same_time_share_the_cpus(
+    add: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.executable.available_cpus", lambda: 4)
+    executable = NativeExecutable(add.program, 8)
+    # Alone a run takes what was asked for, even if that is more than there are.
+    assert [executable._share(runs) for runs in (1, 2, 3, 4, 9)] == [8, 2, 1, 1, 1]
+
+
 def test_results_in_order(add: Network) -> None:
     (result,) = add.run_in_order({"b": B, "a": A})
     np.testing.assert_array_equal(result, A + B)
