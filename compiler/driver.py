@@ -142,9 +142,7 @@ def build(
     if program is not None:
         return Built(program, Report.from_json(program.manifest["report"]), True)
     verified = verified_stages(request)
-    low = read(request, listener)
-    if request.passes is not None:
-        low.run(request.passes, observers)
+    low = _begin(request, observers, listener)
     if observers:
         # They want to see the module whole, down to the last stage.
         low.advance("llvm", observers, verified)
@@ -167,12 +165,17 @@ def lower_request(
     ``verified`` is as for `compiler.pipeline.run_passes`.
     """
     stages.index_of(to)
+    low = _begin(request, observers, listener)
+    if request.passes is None or low.stage != to:
+        low.advance(to, observers, verified)
+    return low
+
+
+def _begin(request: Request, observers: Sequence[Observer], listener: Listener) -> Lowered:
+    """The model, after the passes that the request names."""
     low = read(request, listener)
     if request.passes is not None:
         low.run(request.passes, observers)
-        if low.stage == to:
-            return low
-    low.advance(to, observers, verified)
     return low
 
 

@@ -203,3 +203,24 @@ def run_case(case: Any) -> None:
 
 def _array(value: Any) -> Any:
     return numpy_helper.to_array(value) if isinstance(value, TensorProto) else value
+
+
+def exact_conv(
+    x: np.ndarray, weights: np.ndarray, pads: tuple[int, ...], zero: int = 0
+) -> np.ndarray:
+    """The convolution of x - zero with 3x3 kernels, in float64 or int64."""
+    wide = np.float64 if x.dtype.kind == "f" else np.int64
+    top, left, bottom, right = pads
+    margins = ((0, 0), (0, 0), (top, bottom), (left, right))
+    padded = np.pad(x.astype(wide) - wide(zero), margins)
+    height, width = padded.shape[2] - 2, padded.shape[3] - 2
+    taps = [
+        np.einsum(
+            "nchw,kc->nkhw",
+            padded[:, :, i : i + height, j : j + width],
+            weights[:, :, i, j].astype(wide),
+        )
+        for i in range(3)
+        for j in range(3)
+    ]
+    return np.sum(taps, axis=0)

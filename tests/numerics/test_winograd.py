@@ -9,7 +9,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numerics.harness import make_model
+from numerics.harness import exact_conv, make_model
 from onnx import helper
 
 import compiler
@@ -39,23 +39,6 @@ def conv_model(
 def error(got: np.ndarray, exact: np.ndarray) -> float:
     """The largest error as a part of the largest number."""
     return float(np.abs(got - exact).max(initial=0) / max(np.abs(exact).max(initial=0), 1e-30))
-
-
-def exact_conv(x: np.ndarray, weights: np.ndarray, pads: tuple[int, ...]) -> np.ndarray:
-    """The convolution in float64."""
-    top, left, bottom, right = pads
-    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
-    height, width = padded.shape[2] - 2, padded.shape[3] - 2
-    taps = [
-        np.einsum(
-            "nchw,kc->nkhw",
-            padded[:, :, i : i + height, j : j + width],
-            weights[:, :, i, j].astype(np.float64),
-        )
-        for i in range(3)
-        for j in range(3)
-    ]
-    return np.sum(taps, axis=0)
 
 
 def compiled(model: onnx.ModelProto, tile: int, unit: str = UNITS[0]) -> Network:

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numerics.harness import make_model
+from numerics.harness import exact_conv, make_model
 from onnx import helper
 
 import compiler
@@ -26,24 +26,6 @@ def random(dtype: type, *shape: int, seed: int = 0) -> np.ndarray:
     limits = np.iinfo(dtype)
     generator = np.random.default_rng(seed)
     return generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
-
-
-def exact_conv(x: np.ndarray, weights: np.ndarray, pads: tuple[int, ...], zero: int) -> np.ndarray:
-    """The sums of (x - zero) * weights in int64."""
-    top, left, bottom, right = pads
-    wide = x.astype(np.int64) - zero
-    padded = np.pad(wide, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    height, width = padded.shape[2] - 2, padded.shape[3] - 2
-    taps = [
-        np.einsum(
-            "nchw,kc->nkhw",
-            padded[:, :, i : i + height, j : j + width],
-            weights[:, :, i, j].astype(np.int64),
-        )
-        for i in range(3)
-        for j in range(3)
-    ]
-    return np.sum(taps, axis=0)
 
 
 def conv_model(
