@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from xdsl.passes import ModulePass
 
 PASSES = {
+    "affine-prefetch": "passes.affine.prefetch:AffinePrefetch",
     "expand-math": "passes.affine.expand_math:ExpandMath",
     "hal-plan-memory": "passes.hal.plan_memory:PlanMemory",
     "hal-profile": "passes.hal.profile:Profile",

@@ -65,7 +65,15 @@ STAGES = (
         ),
         entry="lower-krnl",
     ),
-    Stage("affine", lambda target: ("lower-affine", "expand-math"), entry="lower-affine"),
+    Stage(
+        "affine",
+        lambda target: (
+            "lower-affine",
+            f"affine-prefetch{{cache-bytes={target.l2_bytes}}}",
+            "expand-math",
+        ),
+        entry="lower-affine",
+    ),
     Stage(
         "llvm",
         lambda target: (f"lower-llvm{{dot-products={target.dot_products}}}",),

@@ -322,8 +322,12 @@ class IndexBuilder(Builder):
             total = self.add(total, self.mul(value, coefficient))
         return self.add(total, form.const)
 
-    def element_address(self, base: SSAValue, offset: Linear, kind: Attribute) -> SSAValue:
+    def element_address(
+        self, base: SSAValue, offset: Linear, kind: Attribute, is_inside: bool
+    ) -> SSAValue:
         """The address of an element of ``kind``: all that share a base go from it by constants.
+
+        Where it is ``is_inside``, the element is one of the base's buffer.
 
         Inside of nested loops LLVM is not to see how the base depends on the outer ones. Reducing
         the strength of addresses, it would try to combine the variables of all loops around each
@@ -332,7 +336,8 @@ class IndexBuilder(Builder):
         outer, inner = offset.parted(self.is_invariant)
         lowest = offset.const, self.range_of_linear(outer)[0], self.range_of_linear(inner)[0]
         # Only where nothing goes backwards, all addresses on the way are inside of the buffer.
-        flags = llvm.INBOUNDS if min(lowest) >= 0 else llvm.NO_WRAP_FLAGS
+        inbounds = is_inside and min(lowest) >= 0
+        flags = llvm.INBOUNDS if inbounds else llvm.NO_WRAP_FLAGS
         ptr = self._base(base, outer, kind, flags, self.is_nested)
         ptr = self._base(ptr, inner, kind, flags, False)
         return self.address(ptr, offset.const, kind, flags)

@@ -58,12 +58,18 @@ def buffer(
     return MemRef(kind, ptr, sizes, dense_strides(builder, sizes))
 
 
-def address(builder: IndexBuilder, source: MemRef, indices: Sequence[Linear]) -> SSAValue:
-    """The address of an element: what the innermost loop adds to an address known outside."""
+def address(
+    builder: IndexBuilder, source: MemRef, indices: Sequence[Linear], is_inside: bool = True
+) -> SSAValue:
+    """The address of an element: what the innermost loop adds to an address known outside.
+
+    One that is not ``is_inside`` may lie behind the buffer.
+    """
     offset = Linear()
     for index, stride in zip(indices, source.strides, strict=True):
         offset = offset + builder.product(index, builder.as_linear(stride))
-    return builder.element_address(source.ptr, offset, llvm_type(source.type.element_type))
+    kind = llvm_type(source.type.element_type)
+    return builder.element_address(source.ptr, offset, kind, is_inside)
 
 
 def mapped(
@@ -172,7 +178,7 @@ def lower_get_global(low: FunctionLowering, op: memref.GetGlobalOp) -> None:
 
 @rule(affine.PrefetchOp)
 def lower_prefetch(low: FunctionLowering, op: affine.PrefetchOp) -> None:
-    ptr = address(low.builder, low.memrefs[op.memref], mapped(low, op))
+    ptr = address(low.builder, low.memrefs[op.memref], mapped(low, op), is_inside=False)
     properties = {
         "rw": IntegerAttr(op.isWrite.value.data & 1, i32),
         "hint": op.localityHint,

@@ -1,0 +1,96 @@
+"""The pass `affine-prefetch`: what asks for the next panel, and what is left alone."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from numerics.harness import make_model
+from onnx import helper
+
+import compiler
+from compiler.ir_text import new_context, parse_module, print_module
+from passes.affine.prefetch import AffinePrefetch
+
+
+def prefetches(text: str, cache_bytes: int = 4096) -> list[str]:
+    """What a module asks for after the pass."""
+    ctx = new_context()
+    module = parse_module(text, ctx)
+    AffinePrefetch(cache_bytes=cache_bytes).apply(ctx, module)
+    return re.findall(
+        r"affine.prefetch (%\w+\[.*\]), read, locality<2>, data", print_module(module, ctx)
+    )
+
+
+def product(tiles: str, panels: str = "0 to 96 step 16", buffer: str = "6x64x16") -> str:
+    """Sums over 64 steps, for tiles of 6 rows, of a packed operand's panels."""
+    return f"""
+    func.func @f(%w: memref<{buffer}xf32>, %x: memref<600x64xf32>, %y: memref<600x96xf32>) {{
+      affine.for %j = {panels} {{
+        affine.for %i = {tiles} {{
+          %zero = arith.constant dense<0.0> : vector<16xf32>
+          %sum = affine.for %k = 0 to 64 iter_args(%acc = %zero) -> (vector<16xf32>) {{
+            %b = affine.vector_load %w[%j floordiv 16, %k, 0] : memref<{buffer}xf32>, vector<16xf32>
+            %a = affine.load %x[%i, %k] : memref<600x64xf32>
+            %s = vector.broadcast %a : f32 to vector<16xf32>
+            %p = arith.mulf %s, %b : vector<16xf32>
+            %n = arith.addf %acc, %p : vector<16xf32>
+            affine.yield %n : vector<16xf32>
+          }}
+          affine.vector_store %sum, %y[%i, %j] : memref<600x96xf32>, vector<16xf32>
+        }}
+      }}
+      return
+    }}"""
+
+
+def test_steps_of_all_tiles_ask_for_the_next_panel() -> None:
+    # 16 * 64 numbers in 16 * 64 steps, and in 4 * 64: one, and four, at a time.
+    assert prefetches(product("0 to 96 step 6")) == [
+        "%w[(%j + 16) floordiv 16, 0, %k + %i floordiv 6 * 64]"
+    ]
+    assert prefetches(product("6 to 30 step 6")) == [
+        "%w[(%j + 16) floordiv 16, 0, %k * 4 + (%i + -6) floordiv 6 * 256]"
+    ]
+
+
+def test_panels_may_be_shared_out_to_threads() -> None:
+    text = product("0 to 96 step 6").replace(
+        "affine.for %j = 0 to 96 step 16", "affine.parallel (%j) = (0) to (96) step (16)"
+    )
+    assert len(prefetches(text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "cache_bytes"),
+    [
+        pytest.param(product("0 to 96 step 6"), 24_576, id="stays in the cache"),
+        pytest.param(product("0 to 6 step 6"), 4096, id="a single tile"),
+        pytest.param(product("0 to 600 step 1"), 4096, id="many tiles"),
+        pytest.param(product("0 to 96 step 6", "0 to 16 step 16"), 4096, id="one panel"),
+        pytest.param(product("0 to 96 step 6", buffer="?x64x16"), 4096, id="unknown size"),
+    ],
+)
+def test_what_does_not_wait_for_memory_is_left_alone(text: str, cache_bytes: int) -> None:
+    assert prefetches(text, cache_bytes) == []
+
+
+@pytest.mark.parametrize("rows", [48, 50])
+def test_an_address_behind_the_buffer_harms_nothing(rows: int) -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal((160, 208)).astype(np.float32)
+    model = make_model(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        {"x": (np.float32, [rows, 160])},
+        {"w": weights},
+    )
+    passes = compiler.Pipeline.default().replace(
+        "affine-prefetch", "affine-prefetch{cache-bytes=1024}"
+    )
+    text = compiler.lower(model, to="llvm", passes=passes).as_text()
+    assert "llvm.intr.prefetch" in text
+    x = rng.standard_normal((rows, 160)).astype(np.float32)
+    (y,) = compiler.compile(model, passes=passes, cache=False).run({"x": x}).values()
+    np.testing.assert_allclose(y, x @ weights, rtol=1e-5, atol=1e-4)
