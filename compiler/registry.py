@@ -31,6 +31,7 @@ PASSES = {
     "lower-affine": "passes.lower.krnl_to_affine:KrnlToAffine",
     "lower-krnl": "passes.lower.onnx_to_krnl:OnnxToKrnl",
     "lower-llvm": "passes.lower.affine_to_llvm:AffineToLLVM",
+    "onnx-apply-strassen": "passes.onnx.apply_strassen:ApplyStrassen",
     "onnx-apply-winograd": "passes.onnx.apply_winograd:ApplyWinograd",
     "onnx-pack-integers": "passes.onnx.pack_integers:PackIntegers",
     "onnx-assign-layouts": "passes.onnx.assign_layouts:AssignLayouts",

@@ -1,7 +1,8 @@
 """What a kernel has to do: floating-point operations, and the bytes that must move.
 
 Counted on the dispatches of the `onnx` stage, which kernels are named after, so that it is the
-model's work and not a schedule's: a convolution by Winograd's filtering counts like a direct one.
+model's work and not a schedule's: a convolution by Winograd's filtering counts like a direct one,
+as does a product by Strassen's seven.
 Products count multiplications and additions; pointwise operators one operation for each element,
 whatever it costs; softmax and normalizations a few. Bytes are those of all operands and results,
 each once, constants included; of a tensor that is only selected from, what is selected.
@@ -18,7 +19,7 @@ from xdsl.dialects.builtin import ArrayAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from dialects.onnx.ops import Dispatch, OnnxOp, Recurrence, WinogradConv
+from dialects.onnx.ops import Dispatch, OnnxOp, Recurrence, StrassenMatMul, WinogradConv
 from dialects.onnx.types import dims_of, dtype_of, is_tensor
 from passes.lower.onnx_to_krnl.registry import key_of
 from passes.winograd.matrices import TAPS
@@ -127,6 +128,8 @@ def _flops(op: OnnxOp) -> int:
         return 2 * _product(shapes[0][:2]) * _product(shapes[1])
     if isinstance(op, WinogradConv):
         return 2 * made * TAPS**2 * _size(shapes[1], 1)
+    if isinstance(op, StrassenMatMul):
+        return 2 * made * _size(shapes[1], 0)
     match kind:
         case "MatMul" | "MatMulInteger" | "QLinearMatMul":
             return 2 * made * _size(shapes[0], -1) * _packed(op)

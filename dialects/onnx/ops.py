@@ -16,6 +16,8 @@
     onnx.Content             a tensor whose elements are symbolic sizes
     onnx.Recurrence          the steps of an RNN, GRU or LSTM
     onnx.WinogradConv        a convolution whose weights are transformed, by tiles of its result
+    onnx.StrassenSums        the sums of blocks of a matrix that Strassen's seven products need
+    onnx.StrassenMatMul      a product of matrices by seven products of blocks
     onnx.Pack                neighbouring integers as one
     onnx.Yield               end of a subgraph
 
@@ -352,6 +354,48 @@ WinogradConv.OP_TYPE = "WinogradConv"
 
 
 @irdl_op_definition
+class StrassenSums(OnnxOp):
+    """What the seven products of Strassen's method have on their left (`passes/strassen.py`).
+
+    ``data`` counts as a matrix: its columns lie along ``axis``, all others are rows, in the order
+    of memory. ``sums`` [half of the rows, 7, half of the columns]: of each row and the one that is
+    half of all rows behind it, zeros where there is none.
+    """
+
+    name = "onnx.StrassenSums"
+    axis = prop_def(IntegerAttr)
+    data = operand_def()
+    sums = result_def()
+    traits = traits_def(Pure())
+
+
+StrassenSums.OP_TYPE = "StrassenSums"
+
+
+@irdl_op_definition
+class StrassenMatMul(OnnxOp):
+    """A product of a matrix whose `StrassenSums` are given with a constant one, plus ``bias``.
+
+    ``weight`` [K, N] and ``bias`` [N] (may be absent). The columns of ``y`` lie along ``axis``.
+    ``block`` rows of each half are multiplied at a time, the first ``head`` of them while sums of
+    the weights are formed.
+    """
+
+    name = "onnx.StrassenMatMul"
+    axis = prop_def(IntegerAttr)
+    block = prop_def(IntegerAttr)
+    head = prop_def(IntegerAttr)
+    sums = operand_def()
+    weight = operand_def()
+    bias = operand_def()
+    y = result_def()
+    traits = traits_def(Pure())
+
+
+StrassenMatMul.OP_TYPE = "StrassenMatMul"
+
+
+@irdl_op_definition
 class Pack(OnnxOp):
     """Neighbours along ``axis`` as one integer, the first in its lowest bits; a view of memory.
 
@@ -560,7 +604,7 @@ def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
     checks = [IndexRange, CheckRange, CheckCondition]
-    steps = [Recurrence, WinogradConv, Pack]
+    steps = [Recurrence, WinogradConv, StrassenSums, StrassenMatMul, Pack]
     hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, *steps]
     return [*hand_written, Yield, Custom, Call, *made]
 

@@ -45,8 +45,11 @@ from dialects import affine
 LINE_BYTES = 64
 """A cache line. Steps that need more than one each are bound by memory, which sees them coming."""
 
-MOST_TILES = 128
-"""With more tiles than that a panel's first one does not matter."""
+MOST_REUSE = 128
+"""If each number is loaded more often than that, the first time does not matter."""
+
+FEW_TRIPS = 16
+"""Loops that are tried at every value of their variable; others at the first and the last."""
 
 LOCALITY = 2
 """To the core's own cache; the first one holds what is multiplied now."""
@@ -64,22 +67,24 @@ class AffinePrefetch(ModulePass):
         """Goes through every kernel of the module, in place."""
         for function in op.ops:
             if isinstance(function, func.FuncOp) and not function.is_declaration:
-                for loop in list(function.walk()):
-                    if isinstance(loop, affine.ForOp) and loop.inits:
-                        self._steps(loop)
+                self._kernel(function)
 
-    def _steps(self, loop: affine.ForOp) -> None:
-        """Looks at what the steps of a sum load."""
-        block = loop.body.block
-        found: dict[SSAValue, affine.VectorLoadOp] = {}
-        for op in block.ops:
-            if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref):
-                found.setdefault(op.memref, op)
-        loops = list(_around(loop)) if found else []
-        for load in found.values():
-            made = _prefetch(load, loops)
-            if made is not None:
-                block.insert_op_before(made, load)
+    def _kernel(self, function: func.FuncOp) -> None:
+        """Adds prefetches to one kernel."""
+        sums = [op for op in function.walk() if isinstance(op, affine.ForOp) and op.inits]
+        sites = [_Site(op, list(_around(op))) for op in sums]
+        asked: set[tuple[SSAValue, SSAValue]] = set()
+        for site in sites:
+            found: dict[SSAValue, list[affine.VectorLoadOp]] = {}
+            for op in site.loop.body.block.ops:
+                if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref):
+                    found.setdefault(op.memref, []).append(op)
+            for loads in found.values():
+                block = _block(loads[0], site.around)
+                others = sites if all(map(_is_variable, loads[0].indices)) else [site]
+                if block is not None and (loads[0].memref, block.loop.variable) not in asked:
+                    asked.add((loads[0].memref, block.loop.variable))
+                    _ask(loads, block, others)
 
     def _is_large(self, buffer: SSAValue) -> bool:
         """Whether a buffer comes from outside of the kernel and does not stay in the cache."""
@@ -104,6 +109,28 @@ class _Loop:
         variable = AffineDimExpr(dim)
         from_zero = variable - self.first if self.first else variable
         return from_zero // self.step if self.step > 1 else from_zero
+
+
+@dataclass(frozen=True)
+class _Site:
+    """The steps of a sum, and all loops around them."""
+
+    loop: affine.ForOp
+    around: list[_Loop]
+
+    def inside(self, outer: _Loop) -> list[_Loop]:
+        """The loops inside of one of those around it; none if it is not around it."""
+        variables = [loop.variable for loop in self.around]
+        return self.around[: variables.index(outer.variable)] if outer.variable in variables else []
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What one iteration of a loop loads: so many elements, through the loops inside of it."""
+
+    loop: _Loop
+    inside: list[_Loop]
+    size: int
 
 
 def _around(loop: affine.ForOp) -> Iterator[_Loop]:
@@ -138,52 +165,67 @@ def _dimensions(op: affine.ParallelOp) -> Iterator[_Loop]:
                 return
 
 
-def _prefetch(load: affine.VectorLoadOp, loops: list[_Loop]) -> affine.PrefetchOp | None:
-    """What asks for a part of the next panel in front of ``load``; None where that is no use."""
-    known = {loop.variable: loop.first for loop in loops}
-    start = _element(load, known)
-    moves = [_element(load, known | {x.variable: x.first + x.step}) - start for x in loops]
-    panels = next(
-        (n for n, (x, move) in enumerate(zip(loops, moves, strict=True)) if move and not x.is_sum),
-        None,
-    )
-    if panels is None or moves[panels] <= 0 or loops[panels].trips < 2:
-        return None
-    inside = loops[:panels]
-    if any(move and not x.is_sum for x, move in zip(inside, moves, strict=False)):
-        return None
-    tiles = prod(x.trips for x, move in zip(inside, moves, strict=False) if not move)
-    steps = prod(x.trips for x in inside)
-    if not 1 < tiles <= MOST_TILES:
-        return None
-    stride = -(-moves[panels] // steps)
-    if stride * _bytes(load.memref) > LINE_BYTES:
-        return None
-    return _made(load, loops[panels], inside, stride)
+def _block(load: affine.VectorLoadOp, around: list[_Loop]) -> _Block | None:
+    """The innermost loop whose iterations each load a block of their own, one behind the other."""
+    known = {loop.variable: loop.first for loop in around}
+    start, span = _element(load, known), 0
+    for number, loop in enumerate(around):
+        move = _element(load, known | {loop.variable: loop.first + loop.step}) - start
+        if move > span and not loop.is_sum and loop.trips > 1:
+            return _Block(loop, around[:number], move)
+        places = range(loop.trips) if loop.trips <= FEW_TRIPS else (0, loop.trips - 1)
+        values = [loop.first + place * loop.step for place in places]
+        span += max(_element(load, known | {loop.variable: value}) - start for value in values)
+    return None
+
+
+def _is_variable(index: SSAValue) -> bool:
+    """Whether an index is a loop's variable, and not computed at a place inside of some loop."""
+    return isinstance(index.owner, Block)
+
+
+def _ask(loads: list[affine.VectorLoadOp], block: _Block, sites: list[_Site]) -> None:
+    """Adds what asks for the next block, where most of the steps of this one are."""
+    inside = [(site, site.inside(block.loop)) for site in sites]
+    site, loops = max(inside, key=lambda entry: prod(x.trips for x in entry[1]))
+    steps = prod(x.trips for x in loops)
+    width = sum(load.result.type.get_shape()[0] for load in loads)  # type: ignore[union-attr]
+    reuse = steps * width // block.size
+    stride = -(-block.size // steps)
+    if not 1 < reuse <= MOST_REUSE or stride * _bytes(loads[0].memref) > LINE_BYTES:
+        return
+    made = _made(loads[0], block, loops, stride)
+    first = site.loop.body.block.first_op
+    assert first is not None
+    site.loop.body.block.insert_op_before(made, first)
 
 
 def _made(
-    load: affine.VectorLoadOp, panels: _Loop, inside: list[_Loop], stride: int
+    load: affine.VectorLoadOp, block: _Block, inside: list[_Loop], stride: int
 ) -> affine.PrefetchOp:
     """An `affine.prefetch`, the steps' numbers standing in the last index."""
     operands: list[SSAValue] = [*load.indices, *(x.variable for x in inside)]
-    position = {loop.variable: len(load.indices) + n for n, loop in enumerate(inside)}
-    number, inner = inside[0].number(position[inside[0].variable]), inside[0].trips
-    for loop in inside[1:]:
-        number = number + loop.number(position[loop.variable]) * inner
+    starts = {loop.variable: loop.first for loop in block.inside}
+    number, inner = inside[0].number(len(load.indices)), inside[0].trips
+    for place, loop in enumerate(inside[1:], len(load.indices) + 1):
+        number = number + loop.number(place) * inner
         inner *= loop.trips
-    first = [
-        AffineConstantExpr(loop.first) if (loop := _of(operand, inside)) else AffineDimExpr(n)
-        for n, operand in enumerate(load.indices)
-    ]
-    first = [
-        expr + panels.step if operand is panels.variable else expr
-        for expr, operand in zip(first, load.indices, strict=True)
-    ]
+    first: list[AffineExpr] = []
+    for place, operand in enumerate(load.indices):
+        if operand in starts:
+            first.append(AffineConstantExpr(starts[operand]))
+        elif operand is block.loop.variable:
+            first.append(AffineDimExpr(place) + block.loop.step)
+        else:
+            first.append(AffineDimExpr(place))
     map = load.map.data
     dims, symbols = first[: map.num_dims], first[map.num_dims :]
     results = [result.replace_dims_and_symbols(dims, symbols) for result in map.results]
     results[-1] = results[-1] + (number if stride == 1 else number * stride)
+    # What counts loops around the load only is not known here.
+    for place, operand in enumerate(load.indices):
+        if operand in starts:
+            operands[place] = block.loop.variable
     return affine.PrefetchOp.create(
         operands=[load.memref, *operands],
         properties={
@@ -194,10 +236,6 @@ def _made(
         },
         location=load.location,
     )
-
-
-def _of(variable: SSAValue, loops: list[_Loop]) -> _Loop | None:
-    return next((loop for loop in loops if loop.variable is variable), None)
 
 
 def _element(load: affine.VectorLoadOp, known: Mapping[SSAValue, int]) -> int:

@@ -28,7 +28,7 @@ def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
     Many rows (0: a number that only a run knows) want narrow panels, as each vector that is loaded
     then serves many of them; a single row wants wide ones.
     """
-    widths = (2, 3) if registers < 32 else (4, 3, 2)
+    widths = panel_vectors(registers)
     if isinstance(rows, int) and 0 < rows < (registers - 1) // widths[0] - 1:
         most = (registers - 1) // (rows + 1)
         widths = tuple(range(most, max(most // 2, widths[0]) - 1, -1))
@@ -39,6 +39,11 @@ def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
         return lanes * needed
     # The first of the good widths that leaves the fewest padded columns.
     return lanes * min(widths, key=lambda v: -(-needed // v) * v)
+
+
+def panel_vectors(registers: int) -> tuple[int, ...]:
+    """Vectors of a panel that tiles of many rows go over, the best first."""
+    return (2, 3) if registers < 32 else (4, 3, 2)
 
 
 def tile_rows(extent: int | None, vectors: int, registers: int) -> int:

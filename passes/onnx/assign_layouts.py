@@ -41,6 +41,7 @@ from dialects.onnx.types import (
 from passes.krnl.tiles import panel_width, row_axis
 from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
 from passes.onnx.editing import take_padding
+from passes.strassen import pair_width
 from runtime.errors import UnsupportedError
 
 FOLLOWS = frozenset(
@@ -190,6 +191,10 @@ class _Layouts:
             self.convolution(op)
         elif name == "WinogradConv":
             self.winograd_convolution(op)
+        elif name == "StrassenSums":
+            self.convert(op, 0, self.columns_last(op.operands[0], op.get("axis")))
+        elif name == "StrassenMatMul":
+            self.strassen_product(op)
         elif name in ("MatMul", "Gemm", "MatMulInteger"):
             self.row_major_operands(op, skip=(1,))
             self.product(op)
@@ -404,6 +409,22 @@ class _Layouts:
         self.convert(op, 2, None)
         value = op.results[0]
         _set_type(value, tensor_type(element_type_of(value.type), result, order))
+
+    def strassen_product(self, op: OnnxOp) -> None:
+        """Packed weights; a result whose columns are neighbours, as the data's are."""
+        weights = dims_of(op.operands[1].type)
+        assert weights is not None and isinstance(weights[1], int)
+        lanes = self.panel(op.operands[1], 1)
+        self.convert(op, 1, (1, 0, 1), pair_width(weights[1], lanes, self.target.registers))
+        self.convert(op, 2, None)
+        value = op.results[0]
+        order = self.columns_last(value, op.get("axis"))
+        _set_type(value, tensor_type(element_type_of(value.type), dims_of(value.type), order))
+
+    def columns_last(self, value: SSAValue, axis: int) -> tuple[int, ...] | None:
+        """The order of axes in which one of them, the channels or the last, is innermost."""
+        rank = len(dims_of(value.type) or ())
+        return None if axis == rank - 1 else channels_last(rank)
 
     def transposed_convolution(self, op: OnnxOp) -> None:
         """Channels-last data with margins for the kernel, packed weights, resolved attributes."""

@@ -45,6 +45,7 @@ CONTRACTIONS = frozenset(
     [
         "Conv",
         "WinogradConv",
+        "StrassenMatMul",
         "MatMul",
         "Gemm",
         "ConvTranspose",

@@ -145,7 +145,7 @@ def _known(dim: Dim, assumed: int) -> int:
     return dim if isinstance(dim, int) else assumed
 
 
-def _product_cycles(
+def product_cycles(
     machine: Machine, numbers: Numbers, rows: int, columns: int, depth: int
 ) -> float:
     """Products of [rows, depth] with [depth, columns] packed in panels, tile by tile."""
@@ -162,7 +162,7 @@ def _direct(layer: Layer, machine: Machine) -> int:
     height, width = (_known(size, ASSUMED_SIZE) for size in (layer.height, layer.width))
     depth = TAPS**2 * layer.channels
     lines, row = (height, width) if width >= height else (width, height)
-    cycles = images * lines * _product_cycles(machine, layer.numbers, row, layer.outputs, depth)
+    cycles = images * lines * product_cycles(machine, layer.numbers, row, layer.outputs, depth)
     weights = layer.numbers.weight_bytes * depth * layer.outputs
     return _overlapped(cycles, weights / MEMORY_BYTES_PER_CYCLE)
 
@@ -241,7 +241,7 @@ class _Estimate:
     def block_cycles(self, block: int, groups: int) -> float:
         """What a block costs besides reading the weights."""
         layer, machine = self.layer, self.machine
-        product = _product_cycles(machine, layer.numbers, block, layer.outputs, layer.channels)
+        product = product_cycles(machine, layer.numbers, block, layer.outputs, layer.channels)
         vector_bytes = SUM_BYTES * machine.lanes
         sizes = (self.data_bytes, SUM_BYTES * layer.outputs)
         vectors = [-(-size // vector_bytes) for size in sizes]

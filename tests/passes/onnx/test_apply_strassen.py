@@ -1,0 +1,61 @@
+"""onnx-apply-strassen: plans, and what they cost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from passes.krnl.tiles import tile_rows
+from passes.strassen import LEFT, MOST_ROWS, RESULTS, RIGHT, pair_width, plan
+from passes.winograd.cost import Machine
+
+AVX2 = Machine(8, 16, 524_288, 33_554_432)
+AVX512 = Machine(16, 32, 2_097_152, 33_554_432)
+
+
+def test_seven_products_add_up_to_the_product() -> None:
+    # Numbers for blocks: each product of two blocks shows up in the result as often as it should.
+    for i in range(2):
+        for j in range(2):
+            found: dict[tuple, int] = {}
+            for number, sign in RESULTS[i][j]:
+                left, right = LEFT[number], RIGHT[number]
+                for a, x in ((left.block, 1), (left.other, left.sign)):
+                    for b, y in ((right.block, 1), (right.other, right.sign)):
+                        found[a, b] = found.get((a, b), 0) + sign * x * y
+            wanted = {((i, t), (t, j)): 1 for t in range(2)}
+            assert {key: count for key, count in found.items() if count} == wanted
+
+
+@given(rows=st.integers(1, 5000), columns=st.integers(1, 5000))
+def test_tiles_of_a_block_are_whole_but_for_the_first(rows: int, columns: int) -> None:
+    for machine in (AVX2, AVX512):
+        found = plan(rows, 768, columns, machine)
+        width = pair_width(columns, machine.lanes, machine.registers)
+        if found is None:
+            continue
+        height = tile_rows(None, width // machine.lanes, machine.registers)
+        assert 1 <= found.head <= height
+        assert (found.block - found.head) % height == 0
+        assert found.block <= MOST_ROWS
+        assert found.block <= -(-rows // 2)
+        assert -(-columns // width) % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "depth", "columns", "pays"),
+    [
+        (128, 768, 3072, True),
+        (128, 3072, 768, True),
+        (197, 768, 768, True),
+        (128, 512, 512, True),
+        (49, 2048, 512, False),
+        (784, 128, 512, False),
+        (3136, 64, 256, False),
+        (1, 768, 3072, False),
+    ],
+)
+def test_what_pays(rows: int, depth: int, columns: int, pays: bool) -> None:
+    found = plan(rows, depth, columns, AVX2)
+    assert (found is not None and found.is_worthwhile) == pays
