@@ -57,7 +57,8 @@ STAGES = (
             f"onnx-apply-strassen{{vector-bits={target.vector_bits}"
             f" registers={target.vector_registers} l2-bytes={target.l2_bytes}"
             f" l3-bytes={target.l3_bytes}}}",
-            f"onnx-pack-integers{{group={target.dot_group}}}",
+            f"onnx-pack-integers{{group={target.dot_group} vector-bits={target.vector_bits}"
+            f" registers={target.vector_registers}}}",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}"
             f" registers={target.vector_registers}}}",
             "onnx-form-dispatches",

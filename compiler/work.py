@@ -19,7 +19,14 @@ from xdsl.dialects.builtin import ArrayAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation, SSAValue
 
-from dialects.onnx.ops import Dispatch, OnnxOp, Recurrence, StrassenMatMul, WinogradConv
+from dialects.onnx.ops import (
+    Dispatch,
+    OnnxOp,
+    Recurrence,
+    SplitMatMul,
+    StrassenMatMul,
+    WinogradConv,
+)
 from dialects.onnx.types import dims_of, dtype_of, is_tensor
 from passes.lower.onnx_to_krnl.registry import key_of
 from passes.winograd.matrices import TAPS
@@ -128,6 +135,8 @@ def _flops(op: OnnxOp) -> int:
         return 2 * _product(shapes[0][:2]) * _product(shapes[1])
     if isinstance(op, WinogradConv):
         return 2 * made * TAPS**2 * _size(shapes[1], 1)
+    if isinstance(op, SplitMatMul):
+        return 2 * made * _size(shapes[0], -1) * _packed(op)
     if isinstance(op, StrassenMatMul):
         return 2 * made * _size(shapes[1], 0)
     match kind:

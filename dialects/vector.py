@@ -312,7 +312,8 @@ DOT_PRODUCT: dict[str, Attribute] = {
 class ContractionOp(IRDLOperation):
     """acc[i] + sum over j of lhs[i, j] * rhs[i, j], extended to the accumulator's type as signed.
 
-    Upstream's operation has any number of dimensions; this one is a dot product in each lane.
+    Upstream's operation has any number of dimensions; this one is a dot product in each lane. The
+    attribute ``short_pairs`` promises that sums of two neighbouring products fit 16 bits.
     """
 
     name = "vector.contract"
@@ -341,7 +342,8 @@ class ContractionOp(IRDLOperation):
         types = [cast(IteratorTypeAttr, kind) for kind in self.iterator_types]
         kinds = ArrayAttr([StringAttr(kind.data) for kind in types])
         printer.print_string(" ")
-        printer.print_attr_dict({**self.properties, "iterator_types": kinds})
+        entries = {**self.properties, "iterator_types": kinds, **self.attributes}
+        printer.print_attr_dict(entries)
         printer.print_string(" ")
         printer.print_list(self.operands, printer.print_ssa_value)
         printer.print_string(" : ")
@@ -351,7 +353,8 @@ class ContractionOp(IRDLOperation):
 
     @classmethod
     def parse(cls, parser: Parser) -> ContractionOp:
-        properties = parser.parse_optional_attr_dict()
+        entries = parser.parse_optional_attr_dict()
+        properties = {name: value for name, value in entries.items() if name in DOT_PRODUCT}
         kinds = properties.get("iterator_types")
         if isinstance(kinds, ArrayAttr):
             types = [IteratorTypeAttr(IteratorType(cast(StringAttr, kind).data)) for kind in kinds]
@@ -364,7 +367,12 @@ class ContractionOp(IRDLOperation):
         parser.parse_keyword("into")
         types.append(parser.parse_type())
         values = parser.resolve_operands(operands, types, parser.pos)
-        return cls.create(operands=values, result_types=[types[-1]], properties=properties)
+        return cls.create(
+            operands=values,
+            result_types=[types[-1]],
+            properties=properties,
+            attributes={name: value for name, value in entries.items() if name not in DOT_PRODUCT},
+        )
 
 
 Vector = Dialect(

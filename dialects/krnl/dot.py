@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xdsl.dialects.builtin import I32, IntegerType, Signedness, i32
+from xdsl.dialects.builtin import I32, IntegerType, Signedness, UnitAttr, i32
 from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -22,6 +22,7 @@ class DotOp(IRDLOperation):
 
     The first number stands in the lowest bits. `lhs_element` and `rhs_element` are the types of
     the numbers, which say how they are extended: i8, ui8 or i16. Both operands hold as many.
+    The attribute ``short_pairs`` promises that sums of two neighbouring products fit 16 bits.
     """
 
     name = "krnl.dot"
@@ -43,10 +44,12 @@ class DotOp(IRDLOperation):
         lhs: SSAValue,
         rhs: SSAValue,
         elements: tuple[Attribute, Attribute],
+        short_pairs: bool = False,
     ) -> None:
         super().__init__(
             operands=[acc, lhs, rhs],
             properties={"lhs_element": elements[0], "rhs_element": elements[1]},
+            attributes={"short_pairs": UnitAttr()} if short_pairs else {},
             result_types=[i32],
         )
 

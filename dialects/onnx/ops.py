@@ -18,6 +18,7 @@
     onnx.WinogradConv        a convolution whose weights are transformed, by tiles of its result
     onnx.StrassenSums        the sums of blocks of a matrix that Strassen's seven products need
     onnx.StrassenMatMul      a product of matrices by seven products of blocks
+    onnx.SplitMatMul         a product of bytes whose sums of pairs fit 16 bits
     onnx.Pack                neighbouring integers as one
     onnx.Yield               end of a subgraph
 
@@ -396,6 +397,32 @@ StrassenMatMul.OP_TYPE = "StrassenMatMul"
 
 
 @irdl_op_definition
+class SplitMatMul(OnnxOp):
+    """A product of bytes whose weights are split so that sums of pairs of products fit 16 bits.
+
+    For a row of ``lhs`` [..., K / 4], unsigned bytes packed in fours, and column n of panel p =
+    n // ``panel``:
+
+        y[n] = sum over k of lhs[k] . weight[k, n]  +  sum over q of lhs[places[p, q]] . rest[q, n]
+
+    with the dot products of four bytes: ``weight`` [K / 4, N] and ``rest`` [Q, N] are signed ones,
+    ``places`` [N / panel, Q] are indices.
+    """
+
+    name = "onnx.SplitMatMul"
+    panel = prop_def(IntegerAttr)
+    lhs = operand_def()
+    weight = operand_def()
+    places = operand_def()
+    rest = operand_def()
+    y = result_def()
+    traits = traits_def(Pure())
+
+
+SplitMatMul.OP_TYPE = "SplitMatMul"
+
+
+@irdl_op_definition
 class Pack(OnnxOp):
     """Neighbours along ``axis`` as one integer, the first in its lowest bits; a view of memory.
 
@@ -604,7 +631,7 @@ def all_classes() -> list[type[Operation]]:
     """Every operation class of the dialect; makes those that do not stand yet."""
     made = [class_of_schema_version(*key) for key in _schemas()]
     checks = [IndexRange, CheckRange, CheckCondition]
-    steps = [Recurrence, WinogradConv, StrassenSums, StrassenMatMul, Pack]
+    steps = [Recurrence, WinogradConv, StrassenSums, StrassenMatMul, SplitMatMul, Pack]
     hand_written = [NoValue, Const, Symbols, Content, *checks, Dispatch, *steps]
     return [*hand_written, Yield, Custom, Call, *made]
 

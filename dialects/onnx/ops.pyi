@@ -109,6 +109,28 @@ class WinogradConv(OnnxOp):
     bias: SSAValue
     y: OpResult
 
+class StrassenSums(OnnxOp):
+    axis: IntegerAttr
+    data: SSAValue
+    sums: OpResult
+
+class StrassenMatMul(OnnxOp):
+    axis: IntegerAttr
+    block: IntegerAttr
+    head: IntegerAttr
+    sums: SSAValue
+    weight: SSAValue
+    bias: SSAValue
+    y: OpResult
+
+class SplitMatMul(OnnxOp):
+    panel: IntegerAttr
+    lhs: SSAValue
+    weight: SSAValue
+    places: SSAValue
+    rest: SSAValue
+    y: OpResult
+
 class Pack(OnnxOp):
     axis: IntegerAttr
     source: SSAValue

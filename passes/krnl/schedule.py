@@ -191,12 +191,13 @@ class ScheduleKrnl(ModulePass):
             # more sums that none waits for the one before it.
             width *= 2
         vectors = max(1, width // lanes)
+        registers = self.registers - _temporaries(nest)
         rows_first = self.rows_first(nest, column)
-        rows = tile_rows(extents[row], vectors, self.registers)
+        rows = tile_rows(extents[row], vectors, registers)
         panels = -(-(extents[column] or 0) // width)
         if not rows_first and panels > 1:
             extents[row] = writer.pieces(column, row, rows, panels)
-        rows = tile_rows(extents[row], vectors, self.registers)
+        rows = tile_rows(extents[row], vectors, registers)
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
         writer.tensorize(row, column, lanes, rows_first)
@@ -283,3 +284,12 @@ class ScheduleKrnl(ModulePass):
         writer.ops.append(krnl.ParallelOp(chosen, grain))
         writer.remark(f"{shares} iterations for threads, {grain} at least: {work} operations")
         return True
+
+
+def _temporaries(nest: krnl.IterateOp) -> int:
+    """Registers that a step of a tile needs besides those of accumulators and operands.
+
+    Sums of pairs that fit 16 bits are made first and then added up, by a factor of ones.
+    """
+    dots = (op for op in nest.body.walk() if isinstance(op, krnl.DotOp))
+    return 2 if any("short_pairs" in op.attributes for op in dots) else 0

@@ -195,6 +195,10 @@ class _Layouts:
             self.convert(op, 0, self.columns_last(op.operands[0], op.get("axis")))
         elif name == "StrassenMatMul":
             self.strassen_product(op)
+        elif name == "SplitMatMul":
+            self.row_major_operands(op, skip=(1, 3))
+            for number in (1, 3):
+                self.convert(op, number, (1, 0, 1), op.get("panel"))
         elif name in ("MatMul", "Gemm", "MatMulInteger"):
             self.row_major_operands(op, skip=(1,))
             self.product(op)

@@ -46,6 +46,7 @@ CONTRACTIONS = frozenset(
         "Conv",
         "WinogradConv",
         "StrassenMatMul",
+        "SplitMatMul",
         "MatMul",
         "Gemm",
         "ConvTranspose",

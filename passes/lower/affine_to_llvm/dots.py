@@ -2,9 +2,11 @@
 is one.
 
     pmaddwd    i32 += i16 * i16 + i16 * i16          SSE2, AVX2, AVX-512BW
+    pmaddubsw  i16 = u8 * i8 + u8 * i8, saturated    SSSE3, AVX2, AVX-512BW
     vpdpbusd   i32 += four times u8 * i8             AVX-VNNI, AVX-512 VNNI
 
-Neither saturates: sums are those of the portable form, modulo 2^32.
+Sums are those of the portable form, modulo 2^32: pmaddubsw is taken only where the operation says
+that pairs of products fit 16 bits (`short_pairs`), pmaddwd by ones then adds up its sums.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from passes.lower.affine_to_llvm.function import FunctionLowering, rule
 from passes.lower.affine_to_llvm.types import element_type, lanes
 from passes.lower.affine_to_llvm.vectors import select_lanes
 
+PMADDUBSW = {4: "ssse3.pmadd.ub.sw.128", 8: "avx2.pmadd.ub.sw", 16: "avx512.pmaddubs.w.512"}
 PMADDWD = {4: "sse2.pmadd.wd", 8: "avx2.pmadd.wd", 16: "avx512.pmaddw.d.512"}
 VPDPBUSD = {4: "avx512.vpdpbusd.128", 8: "avx512.vpdpbusd.256", 16: "avx512.vpdpbusd.512"}
 """LLVM's intrinsics by the number of 32-bit lanes."""
@@ -39,7 +42,11 @@ def lower_contraction(low: FunctionLowering, op: vector.ContractionOp) -> None:
         operands = [acc, *(value for value in narrow if value is not None)]
         low.values[op.result] = _intrinsic(builder, VPDPBUSD[count], operands, acc.type)
         return
-    if known != "none" and is_i32 and count in PMADDWD and element_type(lhs.type) == i16:
+    is_short = "short_pairs" in op.attributes and all(narrow)
+    if known != "none" and is_i32 and group == 4 and count in PMADDUBSW and is_short:
+        operands = [value for value in narrow if value is not None]
+        total = _fours(builder, operands, acc.type)
+    elif known != "none" and is_i32 and count in PMADDWD and element_type(lhs.type) == i16:
         total = _pairs(builder, lhs, rhs, acc.type)
     else:
         total = _products(builder, lhs, rhs, acc.type)
@@ -78,6 +85,15 @@ def _pairs(builder: Builder, lhs: SSAValue, rhs: SSAValue, kind: Attribute) -> S
         for first in range(0, group - group % 2, 2)
     ]
     return _sum(builder, sums, kind)
+
+
+def _fours(builder: Builder, operands: list[SSAValue], kind: Attribute) -> SSAValue:
+    """Sums of four products of bytes: pmaddubsw, then pairs of what that gives."""
+    count = lanes(kind)
+    words = vector_of(i16, 2 * count)
+    pairs = _intrinsic(builder, PMADDUBSW[count], operands, words)
+    ones = builder.integer(1, words)
+    return _intrinsic(builder, PMADDWD[count], [pairs, ones], kind)
 
 
 def _products(builder: Builder, lhs: SSAValue, rhs: SSAValue, kind: Attribute) -> SSAValue:

@@ -38,7 +38,9 @@ def dot(tile: Tile, op: krnl.DotOp) -> None:
         ]
         total = tile.as_vector(acc.at(dims, at), max(1, lanes))
         properties = vector.DOT_PRODUCT
-        total = emission.made(vector.ContractionOp, [*factors, total], total.type, properties)
+        total = emission.made(
+            vector.ContractionOp, [*factors, total], total.type, properties, op.attributes
+        )
         values[at] = total if lanes else emission.only_element(total)
     tile.env[op.result] = Varied(dims, values)
 
@@ -58,6 +60,7 @@ class _Emission:
         operands: list[SSAValue],
         result: Attribute,
         properties: Mapping[str, Attribute] | None = None,
+        attributes: Mapping[str, Attribute] | None = None,
     ) -> SSAValue:
         """Appends an operation."""
         return self.tile.add(
@@ -65,6 +68,7 @@ class _Emission:
                 operands=operands,
                 result_types=[result],
                 properties=properties or {},
+                attributes=attributes or {},
                 location=self.op.location,
             )
         )

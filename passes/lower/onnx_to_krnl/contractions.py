@@ -11,17 +11,18 @@ memory. `onnx-decompose-integers` has taken the zero points out of products of b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from xdsl.dialects.builtin import ArrayAttr
 from xdsl.ir import SSAValue
 
 from dialects import krnl
 from dialects.onnx.dims import Dim
-from dialects.onnx.ops import OnnxOp
+from dialects.onnx.ops import OnnxOp, SplitMatMul
 from dialects.onnx.types import is_none, layout_of
 from passes.krnl.tiles import row_axis
 from passes.lower.index import Affine, affine
-from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.kernel import Kernel, layout_of_value
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
 
@@ -46,7 +47,8 @@ def accumulate(k: Kernel, op: OnnxOp, acc: Scalar, lhs: Scalar, rhs: Scalar) -> 
         return multiply_add(k, acc, lhs, rhs)
     assert isinstance(packed, ArrayAttr)
     first, second = packed
-    made = krnl.DotOp(acc.value, lhs.value, rhs.value, (first, second))
+    is_short = "onnx.short_pairs" in op.attributes
+    made = krnl.DotOp(acc.value, lhs.value, rhs.value, (first, second), is_short)
     return Scalar(k.add(made), acc.element)
 
 
@@ -90,6 +92,66 @@ def matmul(k: Kernel, op: OnnxOp) -> None:
     count = len(batch_dims)
     row_loop = row_axis(lhs_dims) if len(rhs_dims) == 2 and has_rows else count
     k.nest([*batch_dims, rows, columns], body, contraction=(row_loop, count + 1))
+
+
+@root("SplitMatMul", fuses="none")
+def split_matmul(k: Kernel, op: OnnxOp) -> None:
+    """Panel by panel: the dense part of the weights, then the rest, of fours that the panel names.
+
+    Rows of all batches are one loop.
+    """
+    assert isinstance(op, SplitMatMul)
+    width: int = op.get("panel")
+    depth, columns = k.dims(op.weight)
+    panels, count = k.dims(op.places)
+    *outer, _ = k.dims(op.y)
+    assert columns == panels * width, "panels are whole"
+    assert isinstance(depth, int)
+    zero = k.s.const(0, k.element(op.y))
+
+    def panel(ivs: list[Affine]) -> None:
+        (number,) = ivs
+
+        def body(ivs: list[Affine]) -> None:
+            row, column = ivs[0], number * width + ivs[1]
+
+            def product(weight: SSAValue, four: Affine, tap: Affine, acc: Scalar) -> Scalar:
+                a = k.read(op.lhs, row_entries(k, op.lhs, row, four))
+                return accumulate(k, op, acc, a, k.read(weight, [tap, column]))
+
+            def dense(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+                return [product(op.weight, taps[0], taps[0], carried[0])]
+
+            def sparse(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+                place = k.s.to_index(k.read(op.places, [number, taps[0]]))
+                four = k.index_of(place, 0, depth - 1)
+                return [product(op.rest, four, taps[0], carried[0])]
+
+            total = k.reduce([count], k.reduce([depth], [zero], dense), sparse)
+            k.give(op.y, row_entries(k, op.y, row, column), total[0])
+
+        k.nest([prod(outer, start=1), width], body, contraction=(0, 1))
+
+    k.nest([panels], panel)
+
+
+def row_entries(
+    k: Kernel, value: SSAValue, row: Affine, column: Affine, axis: int = -1
+) -> list[Affine]:
+    """Where a column of a row stands, rows being counted as they lie in memory.
+
+    Columns lie along ``axis``.
+    """
+    dims = k.dims(value)
+    entries = [affine(0)] * len(dims)
+    entries[axis] = column
+    axis %= len(dims)
+    outer = [place for place in layout_of_value(value).order if place != axis and dims[place] != 1]
+    for place in reversed(outer[1:]):
+        row, entries[place] = k.divide(row, dims[place])
+    if outer:
+        entries[outer[0]] = row
+    return entries
 
 
 @root("Gemm", fuses="none")

@@ -29,8 +29,8 @@ from dialects.onnx.ops import OnnxOp, StrassenMatMul, StrassenSums
 from dialects.onnx.types import is_none, panel_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
-from passes.lower.onnx_to_krnl.contractions import multiply_add
-from passes.lower.onnx_to_krnl.kernel import Kernel, layout_of_value
+from passes.lower.onnx_to_krnl.contractions import multiply_add, row_entries
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.strassen import LEFT, RESULTS, RIGHT
@@ -56,7 +56,7 @@ def strassen_sums(k: Kernel, op: OnnxOp) -> None:
                 if place[0] and not is_whole:
                     return k.s.const(0, k.element(data))
                 at, column = row + half * place[0], tap + depth * place[1]
-                return k.read(data, _entries(k, data, axis, at, column))
+                return k.read(data, row_entries(k, data, at, column, axis))
 
             for number, term in enumerate(LEFT):
                 value = block(term.block)
@@ -76,19 +76,6 @@ def _rows(k: Kernel, value: SSAValue, axis: int) -> int:
     dims = [dim for place, dim in enumerate(k.dims(value)) if place != axis]
     assert all(isinstance(dim, int) for dim in dims), "only known numbers of rows are halved"
     return prod(dims)  # type: ignore[arg-type]
-
-
-def _entries(k: Kernel, value: SSAValue, axis: int, row: Affine, column: Affine) -> list[Affine]:
-    """Where a column of a row stands, rows being counted as they lie in memory."""
-    dims = k.dims(value)
-    entries = [affine(0)] * len(dims)
-    entries[axis] = column
-    outer = [place for place in layout_of_value(value).order if place != axis and dims[place] != 1]
-    for place in reversed(outer[1:]):
-        row, entries[place] = k.divide(row, dims[place])
-    if outer:
-        entries[outer[0]] = row
-    return entries
 
 
 @root("StrassenMatMul", fuses="none")
@@ -199,7 +186,7 @@ class _Product:
             total = k.load(products, [side + half * 2, row * self.width + ivs[0]], self.kind)
             if not is_none(op.bias):
                 total = k.s.add(total, k.read(op.bias, [column]))
-            k.give(op.y, _entries(k, op.y, self.axis, at, column), total)
+            k.give(op.y, row_entries(k, op.y, at, column, self.axis), total)
 
         # The last panel has columns that the result lacks.
         k.nest([index_ops.minimum(k, start * -1 + self.columns, self.width)], element)

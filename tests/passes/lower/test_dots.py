@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -86,6 +87,23 @@ def test_a_product(name: str, schedule: str, instruction: str) -> None:
     np.testing.assert_array_equal(got, wide.astype(np.int32))
 
 
+def short(text: str) -> str:
+    """A product's text with the promise that pairs of products fit 16 bits."""
+    return re.sub(r"(krnl.dot .*) : ", r"\1 {short_pairs} : ", text)
+
+
+@pytest.mark.parametrize("instruction", ["none", "pmaddwd"] if X86 else ["none"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_product_of_short_pairs(schedule: str, instruction: str) -> None:
+    a, b = numbers(np.uint8, M, 4 * K), numbers(np.int8, 4 * K, N) // 2
+    b[4:8] = np.array([[-128], [0], [1], [127]])
+    text = short(product(SCHEDULES[schedule], np.uint8, np.int8, 4))
+    kernels = Kernels(lowered(text), instruction)
+    operands = [like(packed(a, 1, 4)), like(packed(b, 0, 4))]
+    got = call(kernels, "f", [*operands, np.zeros((M, N), np.int32)])
+    np.testing.assert_array_equal(got, a.astype(np.int64) @ b.astype(np.int64))
+
+
 @cache
 def assembly(cpu: str, instruction: str, name: str) -> str:
     """What a tile of vectors as long as the target's becomes."""
@@ -93,7 +111,9 @@ def assembly(cpu: str, instruction: str, name: str) -> str:
     schedule = TILE.replace(
         "krnl.tensorize(%i1, %j1) 8", f"krnl.tensorize(%i1, %j1) {target.lanes(32)}"
     )
-    module, _ = lower(lowered(product(schedule, *PAIRS[name])), instruction)
+    text = product(schedule, *PAIRS[name.removeprefix("short ")])
+    text = short(text) if name.startswith("short ") else text
+    module, _ = lower(lowered(text), instruction)
     (kernel,) = kernel_modules(module, attributes=target.function_attributes).values()
     return compile_text(kernel, target, "asm").decode()
 
@@ -109,6 +129,9 @@ def assembly(cpu: str, instruction: str, name: str) -> str:
         ("alderlake", "vpdpbusd", "fours of ui8 by i8", "vpdpbusd"),
         ("icelake-server", "vpdpbusd", "fours of i8 by ui8", "vpmaddwd"),
         ("icelake-server", "vpdpbusd", "i16 by i8", "madd"),
+        ("haswell", "pmaddwd", "short fours of ui8 by i8", "vpmaddubsw"),
+        ("skylake-avx512", "pmaddwd", "short fours of ui8 by i8", "vpmaddubsw"),
+        ("icelake-server", "vpdpbusd", "short fours of ui8 by i8", "vpdpbusd"),
     ],
 )
 def test_instructions(cpu: str, instruction: str, name: str, expected: str) -> None:
@@ -130,10 +153,10 @@ def test_pipelines_follow_the_target() -> None:
     texts = {
         cpu: str(Pipeline.default(Target.named(cpu))) for cpu in ("znver4", "haswell", "arm64")
     }
-    assert "onnx-pack-integers{group=4}" in texts["znver4"]
+    assert "onnx-pack-integers{group=4 " in texts["znver4"]
     assert "lower-llvm{dot-products=vpdpbusd}" in texts["znver4"]
-    assert "onnx-pack-integers{group=2}" in texts["haswell"]
-    assert "onnx-pack-integers{group=1}" in texts["arm64"]
+    assert "onnx-pack-integers{group=2 " in texts["haswell"]
+    assert "onnx-pack-integers{group=1 " in texts["arm64"]
     groups = {"znver4": 4, "haswell": 2, "arm64": 1}
     assert all(f"onnx-apply-winograd{{group={groups[cpu]} " in texts[cpu] for cpu in texts)
     assert "lower-llvm{dot-products=none}" in texts["arm64"]
