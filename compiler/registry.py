@@ -33,6 +33,7 @@ PASSES = {
     "lower-llvm": "passes.lower.affine_to_llvm:AffineToLLVM",
     "onnx-apply-strassen": "passes.onnx.apply_strassen:ApplyStrassen",
     "onnx-apply-winograd": "passes.onnx.apply_winograd:ApplyWinograd",
+    "onnx-slice-strides": "passes.onnx.slice_strides:SliceStrides",
     "onnx-pack-integers": "passes.onnx.pack_integers:PackIntegers",
     "onnx-assign-layouts": "passes.onnx.assign_layouts:AssignLayouts",
     "onnx-check-indices": "passes.onnx.check_indices:CheckIndices",

@@ -44,6 +44,7 @@ STAGES = (
             "onnx-multiply-integers",
             "onnx-decompose-integers"
             f"{{unsigned-data={str(target.dot_products == 'vpdpbusd').lower()}}}",
+            "onnx-slice-strides",
             "onnx-check-indices",
             "onnx-bind-parameters",
             "onnx-result-sizes",

@@ -292,7 +292,7 @@ def split_weights(weights: np.ndarray, panel: int) -> Split | None:
     # [panels, fours]: which fours of a panel have a rest.
     has_rest = rest.any(axis=(1, 3)).T
     count = int(has_rest.sum(axis=1).max())
-    if count > MOST_REST * has_rest.shape[1]:
+    if count > MOST_REST * len(rest):
         return None
     order = np.argsort(~has_rest, axis=1, kind="stable")[:, :count]
     kept = np.take_along_axis(has_rest, order, axis=1)
