@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from passes.krnl.tiles import panel_vectors, tile_rows
-from passes.winograd.cost import FLOATS, Machine, product_cycles
+from passes.winograd.cost import FLOATS, MEMORY_BYTES_PER_CYCLE, Machine, product_cycles
 
 Block = tuple[int, int]
 """Row and column of a block, 0 or 1."""
@@ -60,6 +60,11 @@ FEWEST_TILES = 4
 
 SUMS = 11
 """Loads and stores of four elements of the left-hand side and of the seven sums of them."""
+
+FLOAT_BYTES = 4
+
+SHARE_OF_CACHE = 0.25
+"""Sums that fill more than that of the shared cache are written to memory, and read from there."""
 
 FORMING = 3.5
 """Cycles in which a vector of the right-hand side's sums is loaded and stored, for each step."""
@@ -119,6 +124,9 @@ def plan(rows: int, depth: int, columns: int, machine: Machine) -> Plan | None:
     products = product_cycles(machine, FLOATS, tiles * height, width, depth // 2)
     pair = 7 * (products + forming + TILE_CYCLES * (tiles + 1)) + GATHERING * block * vectors
     sums = SUMS * half * depth / 2 / machine.lanes
+    if len(LEFT) * half * depth / 2 * FLOAT_BYTES > SHARE_OF_CACHE * machine.l3_bytes:
+        moved = SUMS + len(LEFT)
+        sums += FLOAT_BYTES * moved * half * depth / 2 / MEMORY_BYTES_PER_CYCLE
     cycles = blocks * -(-columns // (2 * width)) * pair + sums
     direct = product_cycles(machine, FLOATS, rows, columns, depth)
     return Plan(block, head, round(cycles), round(direct))

@@ -50,6 +50,7 @@ def test_tiles_of_a_block_are_whole_but_for_the_first(rows: int, columns: int) -
         (128, 3072, 768, True),
         (197, 768, 768, True),
         (128, 512, 512, True),
+        (16_384, 1024, 256, False),
         (49, 2048, 512, False),
         (784, 128, 512, False),
         (3136, 64, 256, False),
