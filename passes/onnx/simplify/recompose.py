@@ -172,6 +172,33 @@ def _centered(r: Rewriter, d: SSAValue, axis: int) -> SSAValue | None:
     return difference.operands[0] if _last_axes(r, mean) == axis else None
 
 
+@rewrite("Reshape")
+def group_normalization(r: Rewriter, op: OnnxOp) -> Replacement:
+    """Reshape(InstanceNormalization(Reshape(x)), shape of x) -> GroupNormalization(x)
+
+    The inner shape has a channel for each group, as exporters to opsets before 18 write it.
+    """
+    inner = r.single(op.operands[0], "InstanceNormalization")
+    split = None if inner is None else r.single(inner.operands[0], "Reshape")
+    if inner is None or split is None:
+        return None
+    x = split.operands[0]
+    dims, groups = r.dims(x), r.dims(split.results[0])
+    factors = [r.constant(value) for value in inner.operands[1:3]]
+    if dims is None or groups is None or x.type != op.results[0].type:
+        return None
+    if len(dims) < 3 or len(groups) < 3 or groups[0] != dims[0]:
+        return None
+    channels, count = dims[1], groups[1]
+    if not isinstance(channels, int) or not isinstance(count, int) or not count:
+        return None
+    if channels % count or any(factor is None for factor in factors):
+        return None
+    each = [np.repeat(f, channels // count) for f in factors if f is not None]
+    made = [r.const(factor, "scale") for factor in each]
+    return r.make("GroupNormalization", x, *made, num_groups=count, epsilon=inner.get("epsilon"))
+
+
 @rewrite("Mul", "Add")
 def scale_and_shift(r: Rewriter, op: OnnxOp) -> Replacement:
     """LayerNormalization(x, ones) * g -> LayerNormalization(x, g); LayerNormalization(x, g) + b"""

@@ -39,6 +39,7 @@ OLDEST = {
     "Cast": 9,
     "Clip": 11,
     "Gemm": 11,
+    "GroupNormalization": 21,
     "Mul": 7,
     "ReduceL1": 18,
     "ReduceL2": 18,

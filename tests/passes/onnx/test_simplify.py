@@ -331,6 +331,39 @@ def test_layer_normalization_of_every_exporter(body: str) -> None:
     check(text, ["LayerNormalization"], constants)
 
 
+GROUP_NORM = """g (float[N, 6, 4, 5] x) => (float[N, 6, 4, 5] y) {
+    r = Reshape(x, split) i = InstanceNormalization<epsilon = 0.001>(r, s, b)
+    n = Reshape(i, whole) m = Mul(n, g) y = Add(m, h)
+}"""
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_group_normalization(groups: int) -> None:
+    constants = {
+        "split": np.array([0, groups, -1]),
+        "whole": np.array([-1, 6, 4, 5]),
+        "s": floats(groups),
+        "b": floats(groups),
+        "g": floats(6, 1, 1),
+        "h": floats(6, 1, 1),
+    }
+    check(GROUP_NORM, ["GroupNormalization", "Mul", "Add"], constants)
+
+
+@pytest.mark.parametrize("split", [[1, 2, -1], [0, 4, -1]])
+def test_other_groups_are_no_group_normalization(split: list[int]) -> None:
+    constants = {
+        "split": np.array(split),
+        "whole": np.array([-1, 6, 4, 5]),
+        "s": floats(split[1]),
+        "b": floats(split[1]),
+        "g": floats(6, 1, 1),
+        "h": floats(6, 1, 1),
+    }
+    _, module = after(GROUP_NORM, InferShapes(), Simplify(), constants=constants)
+    assert "GroupNormalization" not in operators(module)
+
+
 def test_rms_normalization() -> None:
     text = """g (float[2, 6] x) => (float[2, 6] y) {
         q = Pow(x, two) v = ReduceMean<axes = [-1]>(q) e = Add(v, eps) s = Sqrt(e) n = Div(x, s)
