@@ -74,6 +74,12 @@ def _evenly(extent: int | None, most: int) -> int:
     return min(heights, key=lambda rows: -(-extent // rows) * (rows + OVERHEAD))
 
 
+def place_axis(spatial: Sequence[Dim]) -> int:
+    """A convolution's spatial axis whose places are a tile's rows: the last, or a longer one."""
+    sizes = [size if isinstance(size, int) else 64 for size in spatial]
+    return max(range(len(sizes)), key=lambda axis: (min(sizes[axis], MOST_ROWS), axis))
+
+
 def row_axis(dims: Sequence[Dim]) -> int:
     """The axis of a product's left-hand side, but for the last, whose elements are a tile's rows.
 

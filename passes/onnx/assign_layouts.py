@@ -38,7 +38,7 @@ from dialects.onnx.types import (
     none_type,
     tensor_type,
 )
-from passes.krnl.tiles import panel_width, row_axis
+from passes.krnl.tiles import panel_width, place_axis, row_axis
 from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
 from passes.onnx.editing import take_padding
 from passes.strassen import pair_width
@@ -136,6 +136,9 @@ FOLLOWS = frozenset(
 )
 """Operators that read and write any layout equally well: they take their first operand's."""
 
+
+MOST_TAPS = 0.85
+"""If no more of a convolution's taps than that are inside of its data, the others are left out."""
 
 COLLISION_BYTES = 1024
 """Sixteen cache lines. Caches take their sets from the bits above those of a line."""
@@ -360,6 +363,8 @@ class _Layouts:
         order = channels_last(len(dims))
         spatial = range(2, len(dims))
         before, after = take_padding(op, dims, weight_dims)
+        if op.get("group") == 1:
+            leave_out_taps(op, dims, weight_dims, result, before, after)
         panel = self.panels_of_groups(weight, weight_dims, op.get("group"))
         if panel:
             self.convert(op, 1, (0, *spatial, 1, 0), panel)
@@ -528,6 +533,38 @@ class _Layouts:
         assert op.parent is not None
         op.parent.insert_ops_before([absent, pad], op)
         op.operands[0] = pad.results[0]
+
+
+def leave_out_taps(
+    op: OnnxOp,
+    dims: Sequence[Dim],
+    weights: Sequence[Dim],
+    result: Sequence[Dim],
+    before: list[Dim],
+    after: list[Dim],
+) -> None:
+    """Takes the first spatial axis' padding for the kernel's own where many taps are in it.
+
+    The kernel then leaves these out, which it can do for axes whose places are no rows of a tile:
+    with large dilations most of a window's lines are outside of a small image.
+    """
+    size, taps, places, *pads = dims[2], weights[2], result[2], before[0], after[0]
+    known = [n for n in (size, taps, places, *pads) if isinstance(n, int)]
+    if len(known) < 5 or len(dims) == 3 or place_axis(result[2:]) == 0 or not any(pads):
+        return
+    size, taps, places, first, last = known
+    stride, dilation = (op.get("strides") or (1,))[0], (op.get("dilations") or (1,))[0]
+    inside = sum(
+        0 <= place * stride - first + tap * dilation < size
+        for place in range(places)
+        for tap in range(taps)
+    )
+    if inside <= MOST_TAPS * places * taps:
+        rank = len(dims) - 2
+        pads = [0] * (2 * rank)
+        pads[0], pads[rank] = first, last
+        op.properties["pads"] = integers(tuple(pads))
+        before[0] = after[0] = 0
 
 
 def _is_transposed_for(op: OnnxOp, value: SSAValue) -> bool:

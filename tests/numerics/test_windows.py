@@ -10,6 +10,8 @@ from numerics.harness import VECTOR_UNITS, check, compile_for, make_model
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+import compiler
+
 
 def floats(*shape: int, seed: int = 0) -> np.ndarray:
     """Seeded numbers."""
@@ -243,3 +245,44 @@ def test_pools_of_any_size(op_type: str) -> None:
     model = make_model([node], {"x": (np.float32, ["n", 5, "h", "w"])})
     shapes = [(1, 5, 1, 1), (2, 5, 2, 9), (1, 5, 20, 31)]
     check(model, *({"x": floats(*shape)} for shape in shapes))
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "attributes"),
+    [
+        ((14, 14), 3, {"dilations": [12, 12], "pads": [12, 12, 12, 12]}),
+        ((7, 9), 3, {"dilations": [6, 4], "pads": [6, 4, 6, 4]}),
+        ((6, 20), 3, {"dilations": [5, 1], "pads": [3, 1, 7, 1]}),
+        ((9, 16), 3, {"dilations": [4, 2], "pads": [4, 2, 4, 2], "strides": [2, 1]}),
+        ((14, 15), 2, {"dilations": [20, 3], "pads": [10, 2, 12, 1]}),
+        ((5, 16), 5, {"pads": [2, 2, 2, 2]}),
+        ((30, 3), 3, {"dilations": [20, 1], "pads": [20, 1, 20, 1]}),
+        ((4, 5, 16), 3, {"dilations": [3, 1, 1], "pads": [3, 1, 1, 3, 1, 1]}),
+    ],
+)
+def test_taps_in_the_padding_are_left_out(
+    size: tuple[int, ...], kernel: int, attributes: dict[str, Any]
+) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((2, 5, *size)).astype(np.float32)
+    w = rng.standard_normal((19, 5, *(kernel,) * len(size))).astype(np.float32)
+    b = rng.standard_normal(19).astype(np.float32)
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], **attributes)
+    model = make_model([node], {"x": (np.float32, list(x.shape))}, {"w": w, "b": b})
+    check(model, {"x": x}, atol=1e-5)
+
+
+def test_padding_of_long_windows_is_the_kernels_own() -> None:
+    w = np.ones((16, 8, 3, 3), np.float32)
+
+    def text_of(dilation: int) -> str:
+        pads = [dilation] * 4
+        node = helper.make_node("Conv", ["x", "w"], ["y"], dilations=[dilation] * 2, pads=pads)
+        model = make_model([node], {"x": (np.float32, [1, 8, 14, 14])}, {"w": w})
+        passes = compiler.Pipeline.default().without("onnx-apply-winograd")
+        return compiler.lower(
+            model, to="onnx", passes=passes.until("onnx-form-dispatches")
+        ).as_text()
+
+    assert "pads = array<i64: 12, 0, 12, 0>" in text_of(12)
+    assert "pads = array<i64: 0, 0, 0, 0>" in text_of(1)

@@ -20,8 +20,9 @@ from dialects import krnl
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp, SplitMatMul
 from dialects.onnx.types import is_none, layout_of
-from passes.krnl.tiles import row_axis
+from passes.krnl.tiles import place_axis, row_axis
 from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel, layout_of_value
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
@@ -194,7 +195,11 @@ def spatial_attribute(op: OnnxOp, name: str, rank: int) -> tuple[int, ...]:
 
 @root("Conv", "ConvInteger", fuses="none")
 def conv(k: Kernel, op: OnnxOp) -> None:
-    """Convolution without padding: a sum over kernel taps of products over channels."""
+    """A sum over kernel taps of products over channels.
+
+    Padding of an axis is not read, its taps are left out (`onnx-assign-layouts` leaves it only
+    where that is worth it).
+    """
     data, weight, *rest = op.operands
     bias = rest[0] if rest and not is_none(rest[0]) else None
     result = op.results[0]
@@ -204,6 +209,8 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     channels, outputs = weight_dims[1], dims[1]
     strides = spatial_attribute(op, "strides", rank)
     dilations = spatial_attribute(op, "dilations", rank)
+    pads = op.get("pads") or (0,) * (2 * rank)
+    before, after = pads[:rank], pads[rank:]
     element = k.element(result)
     accumulator = accumulator_type(element)
     if rank == 0:
@@ -228,14 +235,18 @@ def conv(k: Kernel, op: OnnxOp) -> None:
             channel = taps[-2 if narrow else -1]
             window = [tap for tap in taps if tap is not channel]
             at = [
-                p * s + w * d for p, s, w, d in zip(place, strides, window, dilations, strict=True)
+                p * s + w * d - b
+                for p, s, w, d, b in zip(place, strides, window, dilations, before, strict=True)
             ]
             a = k.read(data, [image, k.times(group, channels) + channel, *at])
             b = k.read(weight, [output, channel, *window])
             return [accumulate(k, op, carried[0], a, b)]
 
         # Channels of a narrow group outside of a window's lines: neighbouring rows share a line.
-        *lines, width = weight_dims[2:]
+        *lines, width = [
+            taps if not pad and not after[axis] else _taps_inside(k, op, axis, place[axis])
+            for axis, (taps, pad) in enumerate(zip(weight_dims[2:], before, strict=True))
+        ]
         taps = [*lines, channels, width] if narrow else [*lines, width, channels]
         (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
         if bias is not None:
@@ -243,13 +254,26 @@ def conv(k: Kernel, op: OnnxOp) -> None:
         k.give(result, [image, output, *place], k.s.cast(total, element))
 
     space: list[Dim] = [dims[0], *dims[2:], outputs]
-    rows = _row_axis(dims[2:])
+    rows = 1 + place_axis(dims[2:])
     if is_row_major:
         # Places are neighbours in memory: they make the tile.
         space, rows = list(dims), len(dims) - 2
     elif groups > 1 and not narrow:
         space, rows = [groups, *space[:-1], per_group], rows + 1
     k.nest(space, body, contraction=(rows, len(space) - 1))
+
+
+def _taps_inside(k: Kernel, op: OnnxOp, axis: int, place: Affine) -> tuple[Affine, Affine]:
+    """The taps of a window along an axis that are inside of the data, for one place."""
+    data, weight = op.operands[:2]
+    rank = len(k.dims(data)) - 2
+    stride = spatial_attribute(op, "strides", rank)[axis]
+    dilation = spatial_attribute(op, "dilations", rank)[axis]
+    start = place * stride - op.get("pads")[axis]
+    size, taps = k.size(k.dims(data)[2 + axis]), k.size(k.dims(weight)[2 + axis])
+    lower = index_ops.maximum(k, (start * -1 + (dilation - 1)) // dilation, 0)
+    upper = index_ops.minimum(k, (size - start + (dilation - 1)) // dilation, taps)
+    return lower, index_ops.maximum(k, upper, lower)
 
 
 def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
@@ -273,13 +297,6 @@ def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
         k.give(result, ivs, k.s.cast(total, element))
 
     k.nest(k.dims(result), body, contraction=(0, 1))
-
-
-def _row_axis(spatial: Sequence[Dim]) -> int:
-    """The loop whose iterations make the rows of a tile: the last spatial axis, or a longer one."""
-    sizes = [size if isinstance(size, int) else 64 for size in spatial]
-    best = max(range(len(sizes)), key=lambda axis: (min(sizes[axis], 14), axis))
-    return 1 + best
 
 
 def _is_narrow(outputs: Dim, groups: int, channels: Dim) -> bool:

@@ -154,6 +154,17 @@ class Kernel:
             return Layout.row_major(len(self.dims_override[value]))
         return layout_of_value(value)
 
+    def result_layout(self, result: SSAValue) -> Layout:
+        """The layout in which a root's result is stored: an output's, where one takes each element.
+
+        Behind a root that computes elements one by one, loops best go in that order.
+        """
+        for output in self.outputs:
+            layout = self.layout(output)
+            if not layout.panel and self.dims(output) == self.dims(result):
+                return layout
+        return self.layout(result)
+
     def place(self, value: SSAValue, entries: Sequence[Affine]) -> list[Affine]:
         """Where an element of a tensor stands in its buffer."""
         return self.layout(value).place(entries, self.dims(value))

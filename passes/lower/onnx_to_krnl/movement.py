@@ -27,7 +27,7 @@ def concat(k: Kernel, op: OnnxOp) -> None:
     result = op.results[0]
     axis = normalize_axis(op.get("axis") if op.get("axis") is not None else 1, len(k.dims(result)))
     offset = affine(0)
-    layout = k.layout(result)
+    layout = k.result_layout(result)
     for operand in op.operands:
         dims = k.dims(operand)
 

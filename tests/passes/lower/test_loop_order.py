@@ -1,0 +1,42 @@
+"""The order of loops behind which a result changes its layout."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from numerics.harness import check, make_model
+from onnx import helper
+
+import compiler
+
+SIZE = [1, 16, 6, 5]
+
+
+@pytest.mark.parametrize("operator", ["Concat", "Resize"])
+def test_loops_go_in_the_order_in_which_the_result_is_stored(operator: str) -> None:
+    # Row-major operands, as the inputs are, in front of a convolution, which is channels-last.
+    if operator == "Concat":
+        front = helper.make_node("Concat", ["x", "z"], ["t"], axis=1)
+    else:
+        front = helper.make_node("Resize", ["x", "", "scales"], ["t"], mode="linear")
+    channels = 32 if operator == "Concat" else 16
+    constants = {"w": np.ones((8, channels, 1, 1), np.float32) / 8}
+    constants |= {"scales": np.array([1, 1, 2, 2], np.float32)} if operator == "Resize" else {}
+    inputs = {"x": (np.float32, SIZE)} | ({"z": (np.float32, SIZE)} if operator == "Concat" else {})
+    nodes = [front, helper.make_node("Conv", ["t", "w"], ["y"])]
+    model = make_model(nodes, inputs, constants)
+    text = compiler.lower(
+        model, to="krnl", passes=compiler.Pipeline.default().until("krnl-schedule")
+    ).as_text()
+    kernel = text[text.index(f"func.func @{operator.lower()}") :]
+    kernel = kernel[: kernel.index("func.return")]
+    # Channels are the innermost loop, and neighbours in the buffer.
+    loops = re.findall(r"krnl.iterate \((.*)\) \{", kernel)
+    innermost = re.findall(r"-> (%\w+) = 0 to", loops[-1])[-1]
+    stores = re.findall(r"krnl.store %\w+, %out0\[(.*)\]", kernel)
+    assert stores
+    assert all(re.search(rf"(, |^){innermost}( \+ \d+)?$", store) for store in stores[-1:])
+    rng = np.random.default_rng(0)
+    check(model, {name: rng.standard_normal(SIZE).astype(np.float32) for name in inputs}, atol=1e-5)
