@@ -66,3 +66,12 @@ def expand_to_constant(r: Rewriter, op: OnnxOp) -> Replacement:
     target = [1 if size == own else size for size, own in zip(result, padded, strict=True)]
     numbers = [size for size in target if isinstance(size, int)]
     return r.like(op, [op.operands[0], r.const(numbers)]) if len(numbers) == len(target) else None
+
+
+@rewrite("Gelu", "Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Erf", "HardSwish", "Swish", "Mish")
+def behind_a_product(r: Rewriter, op: OnnxOp) -> Replacement:
+    """f(Reshape(Gemm(x))) -> Reshape(f(Gemm(x))): computed where the product is, in registers"""
+    reshape = r.single(op.operands[0], "Reshape")
+    if reshape is None or r.single(reshape.operands[0], "Gemm", "MatMul", "Conv") is None:
+        return None
+    return r.like(reshape, [r.like(op, [reshape.operands[0]]), reshape.operands[1]])

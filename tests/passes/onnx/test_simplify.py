@@ -86,6 +86,13 @@ CASES: dict[str, tuple[str, list[str], dict[str, np.ndarray]]] = {
         ["Reshape", "Relu", "Reshape"],
         {"axis": ints(0), "shape": ints(0, -1, 2, 3), "two": ints(-1, 6)},
     ),
+    "behind a product": (
+        """g (float[4, 6] x) => (float[2, 2, 8] y) {
+            a = MatMul(x, w) b = Reshape(a, shape) c = Relu(b) y = Tanh(c)
+        }""",
+        ["MatMul", "Relu", "Tanh", "Reshape"],
+        {"w": floats(6, 8), "shape": ints(2, 2, 8)},
+    ),
     "transposes": (
         """g (float[2, 3, 4] x) => (float[4, 2, 3] y) {
             a = Transpose<perm = [0, 2, 1]>(x) y = Transpose<perm = [1, 0, 2]>(a)
