@@ -68,10 +68,30 @@ def expand_to_constant(r: Rewriter, op: OnnxOp) -> Replacement:
     return r.like(op, [op.operands[0], r.const(numbers)]) if len(numbers) == len(target) else None
 
 
-@rewrite("Gelu", "Relu", "LeakyRelu", "Elu", "Sigmoid", "Tanh", "Erf", "HardSwish", "Swish", "Mish")
+PRODUCTS = ("Gemm", "MatMul", "Conv")
+
+FUNCTIONS = (
+    "Gelu",
+    "Relu",
+    "LeakyRelu",
+    "Elu",
+    "Sigmoid",
+    "Tanh",
+    "Erf",
+    "HardSwish",
+    "Swish",
+    "Mish",
+)
+"""Operators that have one operand, whatever its shape, and the same number of results."""
+
+
+@rewrite(*FUNCTIONS)
 def behind_a_product(r: Rewriter, op: OnnxOp) -> Replacement:
     """f(Reshape(Gemm(x))) -> Reshape(f(Gemm(x))): computed where the product is, in registers"""
     reshape = r.single(op.operands[0], "Reshape")
-    if reshape is None or r.single(reshape.operands[0], "Gemm", "MatMul", "Conv") is None:
+    product = None if reshape is None else r.single(reshape.operands[0], *PRODUCTS, *FUNCTIONS)
+    while product is not None and product.OP_TYPE in FUNCTIONS:
+        product = r.single(product.operands[0], *PRODUCTS, *FUNCTIONS)
+    if reshape is None or product is None:
         return None
     return r.like(reshape, [r.like(op, [reshape.operands[0]]), reshape.operands[1]])
