@@ -341,6 +341,23 @@ class Body:
             result = self.fma(result, x, coefficient)
         return self.lift(result, x.element)
 
+    def short_polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
+        """The same by Estrin's scheme: a few products more, but few that wait for each other.
+
+        It rounds a little more: for where the polynomial is a small part of the result.
+        """
+        terms: list[Value | float] = list(coefficients)
+        power = x
+        while len(terms) > 1:
+            pairs: list[Value | float] = [
+                self.fma(high, power, low)
+                for low, high in zip(terms[::2], terms[1::2], strict=False)
+            ]
+            terms = pairs + terms[len(pairs) * 2 :]
+            if len(terms) > 1:
+                power = power * power
+        return self.lift(terms[0], x.element)
+
     def _append(self, operation: Operation, element: Attribute) -> Value:
         self.block.add_op(operation)
         return Value(self, operation.results[0], element)

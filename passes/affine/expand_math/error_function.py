@@ -114,7 +114,7 @@ def erf(b: Body, x: Value) -> Value:
     a = abs(x)
     near = _erf_near(b, x)
     if fmt is F32:
-        far = 1.0 - b.polynomial(b.at_most(a, 3.9375) - 2.5, ERFC_FAR)
+        far = 1.0 - b.short_polynomial(b.at_most(a, 3.9375) - 2.5, ERFC_FAR)
     else:
         far = 1.0 - _erfc_of_positive(b, a, F64)
     return b.select(a < ERF_NEAR[fmt], near, b.copysign(far, x))
@@ -131,7 +131,7 @@ def erfc(b: Body, x: Value) -> Value:
 
 
 def _erf_near(b: Body, x: Value) -> Value:
-    return b.fma(x, b.polynomial(x * x, ERF[x.format]), x)
+    return b.fma(x, b.short_polynomial(x * x, ERF[x.format]), x)
 
 
 def _erfc_of_positive(b: Body, x: Value, accuracy: Format) -> Value:
