@@ -17,6 +17,9 @@ comes. So the tiles ask, evenly over all of their steps, for what lies a panel f
 Here 21 * 768 steps ask for 768 * 16 numbers, one at a time: most of them for a line that is on its
 way already, which costs next to nothing. Behind the last panel lies something else, or nothing: an
 address that is only asked for need not exist.
+
+What asks are the steps of the sum that has most of them in one iteration of the panels' loop. Where
+a first tile copies what it loads for the others (`onnx.StrassenMatMul`), these are the others'.
 """
 
 from __future__ import annotations
@@ -195,9 +198,11 @@ def _ask(loads: list[affine.VectorLoadOp], block: _Block, sites: list[_Site]) ->
     if not 1 < reuse <= MOST_REUSE or stride * _bytes(loads[0].memref) > LINE_BYTES:
         return
     made = _made(loads[0], block, loops, stride)
-    first = site.loop.body.block.first_op
-    assert first is not None
-    site.loop.body.block.insert_op_before(made, first)
+    body = site.loop.body.block
+    # An index of the load may be computed in front of it.
+    place = loads[0] if loads[0].parent is body else body.first_op
+    assert place is not None
+    body.insert_op_before(made, place)
 
 
 def _made(

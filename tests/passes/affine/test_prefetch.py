@@ -63,6 +63,40 @@ def test_panels_may_be_shared_out_to_threads() -> None:
     assert len(prefetches(text)) == 1
 
 
+def test_an_index_may_be_computed_in_front_of_the_load() -> None:
+    text = product("0 to 96 step 6").replace(
+        "%b = affine.vector_load %w[%j floordiv 16, %k, 0]",
+        """%m = affine.apply affine_map<(d0) -> (d0)> (%k)
+            %b = affine.vector_load %w[%j floordiv 16, %m, 0]""",
+    )
+    ctx = new_context()
+    module = parse_module(text, ctx)
+    AffinePrefetch(cache_bytes=4096).apply(ctx, module)
+    text = print_module(module, ctx)
+    assert 0 < text.index("affine.apply") < text.index("affine.prefetch")
+
+
+def test_other_sums_ask_for_what_the_first_one_loads() -> None:
+    first = product("0 to 6 step 6")
+    # The first tile stores what it loads; the rest reads that copy.
+    at = first.index("      }\n      return")
+    start = first.index("        affine.for %i")
+    rest = first[start:at].replace("0 to 6 step 6", "6 to 96 step 6")
+    rest = rest.replace(
+        "%w[%j floordiv 16, %k, 0] : memref<6x64x16xf32>", "%c[%k, 0] : memref<64x16xf32>"
+    )
+    for name in ("zero", "sum", "b", "a", "s", "p", "n", "acc", "i", "k"):
+        rest = rest.replace(f"%{name} ", f"%{name}_ ").replace(f"%{name},", f"%{name}_,")
+        rest = rest.replace(f"%{name})", f"%{name}_)").replace(f"%{name}]", f"%{name}_]")
+    text = first[:at] + rest + first[at:]
+    text = text.replace(
+        "%y: memref<600x96xf32>", "%y: memref<600x96xf32>, %c: memref<64x16xf32>", 1
+    )
+    assert prefetches(text) == [
+        "%w[(%j + 16) floordiv 16, 0, %k_ * 2 + (%i_ + -6) floordiv 6 * 128]"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "cache_bytes"),
     [
