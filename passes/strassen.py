@@ -61,8 +61,6 @@ FEWEST_TILES = 4
 SUMS = 11
 """Loads and stores of four elements of the left-hand side and of the seven sums of them."""
 
-FLOAT_BYTES = 4
-
 SHARE_OF_CACHE = 0.25
 """Sums that fill more than that of the shared cache are written to memory, and read from there."""
 
@@ -84,6 +82,7 @@ WORTHWHILE = 0.955
 class Plan:
     """How a product is computed: see `onnx.StrassenMatMul`. Costs are cycles of one core."""
 
+    panel: int
     block: int
     head: int
     cycles: int
@@ -124,9 +123,9 @@ def plan(rows: int, depth: int, columns: int, machine: Machine) -> Plan | None:
     products = product_cycles(machine, FLOATS, tiles * height, width, depth // 2)
     pair = 7 * (products + forming + TILE_CYCLES * (tiles + 1)) + GATHERING * block * vectors
     sums = SUMS * half * depth / 2 / machine.lanes
-    if len(LEFT) * half * depth / 2 * FLOAT_BYTES > SHARE_OF_CACHE * machine.l3_bytes:
+    if len(LEFT) * half * depth / 2 * FLOATS.mapped_bytes > SHARE_OF_CACHE * machine.l3_bytes:
         moved = SUMS + len(LEFT)
-        sums += FLOAT_BYTES * moved * half * depth / 2 / MEMORY_BYTES_PER_CYCLE
+        sums += FLOATS.mapped_bytes * moved * half * depth / 2 / MEMORY_BYTES_PER_CYCLE
     cycles = blocks * -(-columns // (2 * width)) * pair + sums
     direct = product_cycles(machine, FLOATS, rows, columns, depth)
-    return Plan(block, head, round(cycles), round(direct))
+    return Plan(width, block, head, round(cycles), round(direct))

@@ -377,13 +377,15 @@ StrassenSums.OP_TYPE = "StrassenSums"
 class StrassenMatMul(OnnxOp):
     """A product of a matrix whose `StrassenSums` are given with a constant one, plus ``bias``.
 
-    ``weight`` [K, N] and ``bias`` [N] (may be absent). The columns of ``y`` lie along ``axis``.
-    ``block`` rows of each half are multiplied at a time, the first ``head`` of them while sums of
-    the weights are formed.
+    ``weight`` [K, N] and ``bias`` [N] (may be absent). The columns of ``y`` lie along ``axis``,
+    those of the weights in an even number of panels, ``panel`` columns wide. ``block`` rows of
+    each half are multiplied at a time, the first ``head`` of them while sums of the weights are
+    formed.
     """
 
     name = "onnx.StrassenMatMul"
     axis = prop_def(IntegerAttr)
+    panel = prop_def(IntegerAttr)
     block = prop_def(IntegerAttr)
     head = prop_def(IntegerAttr)
     sums = operand_def()

@@ -116,6 +116,7 @@ class StrassenSums(OnnxOp):
 
 class StrassenMatMul(OnnxOp):
     axis: IntegerAttr
+    panel: IntegerAttr
     block: IntegerAttr
     head: IntegerAttr
     sums: SSAValue

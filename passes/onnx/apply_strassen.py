@@ -6,7 +6,7 @@ products of the same data share: MatMul, Gemm, and Conv with a kernel of size 1.
 the cost model in `passes/strassen.py`; the costs stand on the operation as `onnx.cycles`.
 
     %1 = MatMul(%x, %w)   ==>   %s = StrassenSums(%x) : tensor<64x7x384xf32>
-                                %1 = StrassenMatMul(%s, %w, none) {block = 64, head = 4}
+                                %1 = StrassenMatMul(%s, %w, none) {panel = 16, block = 64, head = 4}
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dialects.krnl import integer
 from dialects.onnx.constants import ConstantPool, constant_of, make_const, pool_of
 from dialects.onnx.ops import NoValue, OnnxOp, StrassenMatMul, StrassenSums
 from dialects.onnx.types import dims_of, element_type_of, is_none, none_type, tensor_type
+from passes.onnx.editing import is_pointwise
 from passes.strassen import LEFT, plan
 from passes.winograd.cost import Machine
 
@@ -85,7 +86,8 @@ def _product_of(op: OnnxOp, pool: ConstantPool) -> _Operands | None:
             return None
         matrix = matrix.T if op.get("transB") else matrix
     elif op.OP_TYPE == "Conv":
-        if not _is_pointwise(op, matrix):
+        has_strides = any(stride != 1 for stride in op.get("strides") or ())
+        if matrix.ndim < 3 or has_strides or not is_pointwise(op, matrix.shape[2:]):
             return None
         axis, matrix = 1, matrix.reshape(matrix.shape[:2]).T
     if matrix.ndim != 2 or len(dims) < 2:
@@ -95,13 +97,6 @@ def _product_of(op: OnnxOp, pool: ConstantPool) -> _Operands | None:
     # A sum with an infinite weight would spoil other columns than its own.
     rows = prod(sizes[:axis] + sizes[axis + 1 :])
     return _Operands(rows, axis, matrix, bias) if np.isfinite(matrix).all() else None
-
-
-def _is_pointwise(op: OnnxOp, weight: np.ndarray) -> bool:
-    """Whether a convolution multiplies each place's channels with a matrix, and no more."""
-    steps = (*(op.get("strides") or ()), op.get("group"), *weight.shape[2:])
-    is_padded = any(op.get("pads") or ()) or op.get("auto_pad") not in (None, "NOTSET", "VALID")
-    return weight.ndim > 2 and all(n == 1 for n in steps) and not is_padded
 
 
 class _Rewriting:
@@ -136,6 +131,7 @@ class _Rewriting:
             result_types=[op.results[0].type],
             properties={
                 "axis": axis,
+                "panel": integer(found.panel),
                 "block": integer(found.block),
                 "head": integer(found.head),
             },

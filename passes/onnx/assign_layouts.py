@@ -41,7 +41,6 @@ from dialects.onnx.types import (
 from passes.krnl.tiles import panel_width, place_axis, row_axis
 from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
 from passes.onnx.editing import take_padding
-from passes.strassen import pair_width
 from runtime.errors import UnsupportedError
 
 FOLLOWS = frozenset(
@@ -421,10 +420,7 @@ class _Layouts:
 
     def strassen_product(self, op: OnnxOp) -> None:
         """Packed weights; a result whose columns are neighbours, as the data's are."""
-        weights = dims_of(op.operands[1].type)
-        assert weights is not None and isinstance(weights[1], int)
-        lanes = self.panel(op.operands[1], 1)
-        self.convert(op, 1, (1, 0, 1), pair_width(weights[1], lanes, self.target.registers))
+        self.convert(op, 1, (1, 0, 1), op.get("panel"))
         self.convert(op, 2, None)
         value = op.results[0]
         order = self.columns_last(value, op.get("axis"))

@@ -54,6 +54,15 @@ def replace_value(old: SSAValue, new: SSAValue) -> None:
         new.name_hint = old.name_hint
 
 
+def is_pointwise(op: OnnxOp, kernel: Sequence[Dim]) -> bool:
+    """Whether a convolution is one product of channels at each place, without groups or padding.
+
+    ``kernel`` are the spatial sizes of its weights; strides may leave out places.
+    """
+    is_padded = any(op.get("pads") or ()) or op.get("auto_pad") not in (None, "NOTSET", "VALID")
+    return op.get("group") == 1 and all(size == 1 for size in kernel) and not is_padded
+
+
 def take_padding(
     op: OnnxOp, dims: Sequence[Dim], weight_dims: Sequence[Dim]
 ) -> tuple[list[Dim], list[Dim]]:

@@ -129,13 +129,12 @@ class _Packing:
         lhs = element_type_of(data.type) if group == 4 else i16
         op.attributes["onnx.packed"] = ArrayAttr([lhs, element_type(weights.dtype)])
         operand = self.data(op, data, data_axis, group)
+        if split is not None:
+            op.attributes["onnx.short_pairs"] = UnitAttr()
         if split is None or split.rest is None:
-            if split is not None:
-                op.attributes["onnx.short_pairs"] = UnitAttr()
             op.operands[0] = operand
             op.operands[1] = self.const(op, packed(weights, weight_axis, group))
             return
-        op.attributes["onnx.short_pairs"] = UnitAttr()
         made = SplitMatMul.create(
             operands=[
                 operand,

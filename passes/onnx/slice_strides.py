@@ -20,7 +20,7 @@ from xdsl.passes import ModulePass
 
 from dialects.onnx.constants import pool_of
 from dialects.onnx.ops import OnnxOp
-from passes.onnx.editing import replace_value
+from passes.onnx.editing import is_pointwise, replace_value
 from passes.onnx.simplify import opset_of
 from passes.onnx.simplify.rewriter import Rewriter
 
@@ -47,10 +47,9 @@ def _skips_places(r: Rewriter, op: OnnxOp) -> bool:
     if op.DOMAIN or op.OP_TYPE not in ("Conv", "ConvInteger"):
         return False
     weights, strides = r.dims(op.operands[1]), op.get("strides") or ()
-    if weights is None or any(size != 1 for size in weights[2:]) or r.dims(op.operands[0]) is None:
+    if weights is None or r.dims(op.operands[0]) is None:
         return False
-    is_padded = any(op.get("pads") or ()) or op.get("auto_pad") not in (None, "NOTSET", "VALID")
-    return any(stride > 1 for stride in strides) and op.get("group") == 1 and not is_padded
+    return any(stride > 1 for stride in strides) and is_pointwise(op, weights[2:])
 
 
 def _dense(r: Rewriter, op: OnnxOp) -> SSAValue:

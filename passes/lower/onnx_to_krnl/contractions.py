@@ -23,7 +23,7 @@ from dialects.onnx.types import is_none, layout_of
 from passes.krnl.tiles import place_axis, row_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
-from passes.lower.onnx_to_krnl.kernel import Kernel, layout_of_value
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
 
@@ -117,7 +117,7 @@ def split_matmul(k: Kernel, op: OnnxOp) -> None:
             row, column = ivs[0], number * width + ivs[1]
 
             def product(weight: SSAValue, four: Affine, tap: Affine, acc: Scalar) -> Scalar:
-                a = k.read(op.lhs, row_entries(k, op.lhs, row, four))
+                a = k.read(op.lhs, k.row_entries(op.lhs, row, four))
                 return accumulate(k, op, acc, a, k.read(weight, [tap, column]))
 
             def dense(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
@@ -129,30 +129,11 @@ def split_matmul(k: Kernel, op: OnnxOp) -> None:
                 return [product(op.rest, four, taps[0], carried[0])]
 
             total = k.reduce([count], k.reduce([depth], [zero], dense), sparse)
-            k.give(op.y, row_entries(k, op.y, row, column), total[0])
+            k.give(op.y, k.row_entries(op.y, row, column), total[0])
 
         k.nest([prod(outer, start=1), width], body, contraction=(0, 1))
 
     k.nest([panels], panel)
-
-
-def row_entries(
-    k: Kernel, value: SSAValue, row: Affine, column: Affine, axis: int = -1
-) -> list[Affine]:
-    """Where a column of a row stands, rows being counted as they lie in memory.
-
-    Columns lie along ``axis``.
-    """
-    dims = k.dims(value)
-    entries = [affine(0)] * len(dims)
-    entries[axis] = column
-    axis %= len(dims)
-    outer = [place for place in layout_of_value(value).order if place != axis and dims[place] != 1]
-    for place in reversed(outer[1:]):
-        row, entries[place] = k.divide(row, dims[place])
-    if outer:
-        entries[outer[0]] = row
-    return entries
 
 
 @root("Gemm", fuses="none")

@@ -608,9 +608,15 @@ class Kernel:
         """Indices along a tensor's own axes where its outer ones are joined (`collapse.py`)."""
         if value not in self.dims_override:
             return list(entries)
+        return self.row_entries(value, *entries)
+
+    def row_entries(self, value: SSAValue, row: Affine, column: Affine) -> list[Affine]:
+        """Where a column of a row stands, rows being counted as they lie in memory.
+
+        Columns lie along the innermost axis of the tensor's layout.
+        """
         dims = dims_of(value.type) or ()
         *outer, innermost = layout_of_value(value).order
-        row, column = entries
         own = [affine(0)] * len(dims)
         own[innermost] = column
         long = [axis for axis in outer if dims[axis] != 1]

@@ -184,7 +184,8 @@ class _Resize:
         self.k, self.op = k, op
         self.source, self.result = op.operands[0], op.results[0]
         self.request = _Request.of(op, op.SINCE)
-        self.order = k.result_layout(self.result).order
+        self.layout = k.result_layout(self.result)
+        self.order = self.layout.order
         self.element = k.element(self.result)
         self.kind = f64 if dtype_of(self.source.type).itemsize == 8 else f32
         mode = op.get("mode") or "nearest"
@@ -299,7 +300,7 @@ class _Resize:
 
     def _give(self, ivs: Sequence[Affine], taps: dict[int, Taps | Window]) -> None:
         k = self.k
-        entries = k.logical(k.result_layout(self.result), ivs)
+        entries = k.logical(self.layout, ivs)
         weighted = [axis for axis in self.order if axis in taps]
         if self.mode == "nearest":
             value = k.read(self.source, self._moved(entries, taps))

@@ -29,7 +29,7 @@ from dialects.onnx.ops import OnnxOp, StrassenMatMul, StrassenSums
 from dialects.onnx.types import is_none, panel_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
-from passes.lower.onnx_to_krnl.contractions import multiply_add, row_entries
+from passes.lower.onnx_to_krnl.contractions import multiply_add
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import Scalar
@@ -56,7 +56,7 @@ def strassen_sums(k: Kernel, op: OnnxOp) -> None:
                 if place[0] and not is_whole:
                     return k.s.const(0, k.element(data))
                 at, column = row + half * place[0], tap + depth * place[1]
-                return k.read(data, row_entries(k, data, at, column, axis))
+                return k.read(data, k.row_entries(data, at, column))
 
             for number, term in enumerate(LEFT):
                 value = block(term.block)
@@ -186,7 +186,7 @@ class _Product:
             total = k.load(products, [side + half * 2, row * self.width + ivs[0]], self.kind)
             if not is_none(op.bias):
                 total = k.s.add(total, k.read(op.bias, [column]))
-            k.give(op.y, row_entries(k, op.y, at, column, self.axis), total)
+            k.give(op.y, k.row_entries(op.y, at, column), total)
 
         # The last panel has columns that the result lacks.
         k.nest([index_ops.minimum(k, start * -1 + self.columns, self.width)], element)
