@@ -71,7 +71,10 @@ FUNCTIONS: dict[str, Builder] = {
 }
 """The builder of each operation's function, by the operation's name."""
 
-APPROXIMATIONS: dict[str, Builder] = {math.ExpOp.name: exponential.exp_normal}
+APPROXIMATIONS: dict[str, Builder] = {
+    math.ErfOp.name: error_function.erf_of_unit,
+    math.ExpOp.name: exponential.exp_normal,
+}
 """What takes the place of a function where the operation's fast-math flags have `afn`."""
 
 PARTS = {SincosOp.name: (math.SinOp.name, math.CosOp.name)}

@@ -319,7 +319,7 @@ def gelu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
         inner = s.add(x, s.mul(s.like(0.044715, x), cube))
         bell = s.tanh(s.mul(s.like(py_math.sqrt(2 / py_math.pi), x), inner))
     else:
-        bell = s.unary(math.ErfOp, s.mul(x, s.like(py_math.sqrt(0.5), x)))
+        bell = s.erf_of_unit(s.mul(x, s.like(py_math.sqrt(0.5), x)))
     return s.mul(s.mul(half, x), s.add(one, bell))
 
 

@@ -345,6 +345,10 @@ class Scalars:
         """e to the power of x as a term of a sum that has a 1: subnormal numbers may be 0."""
         return self.unary(math.ExpOp, x, APPROXIMATE)
 
+    def erf_of_unit(self, x: Scalar) -> Scalar:
+        """The error function as a term of 1 + erf x: its own smallest digits may be wrong."""
+        return self.unary(math.ErfOp, x, APPROXIMATE)
+
     def log(self, x: Scalar) -> Scalar:
         """Natural logarithm."""
         return self.unary(math.LogOp, x)
