@@ -207,8 +207,8 @@ def quantize_of_pool(r: Rewriter, op: OnnxOp) -> Replacement:
 def requantize(r: Rewriter, op: OnnxOp) -> Replacement:
     """QuantizeLinear(Relu(Cast(sum) * a), s, z) -> QuantizeLinear(Cast(sum) * (a / s), 1, z)
 
-    One product in place of a product and a division, as in QLinearConv. A bound that the quantized
-    range has anyway goes.
+    One product in place of a product and a division, as in QLinearConv; the same for each side of a
+    sum of two dequantized tensors. A bound that the quantized range has anyway goes.
     """
     scale, zero = r.scalar(op.operands[1]), present(op, 2)
     if scale is None or scale == 1 or r.dtype(op.operands[0]) != np.float32:
@@ -216,14 +216,38 @@ def requantize(r: Rewriter, op: OnnxOp) -> Replacement:
     if r.dtype(op.operands[1]) != np.float32 or op.get("precision"):
         return None
     value = _without_bounds(r, op, scale)
-    product_of = None if value is None else r.single(value, "Mul")
+    if value is None:
+        return None
+    unit = r.const(np.array(scale, np.float32), "scale")
+    in_units = _sum_in_integers(r, value, unit) or _sum_of_dequantized(r, value, unit)
+    return None if in_units is None else quantized(r, in_units, None, zero, op.results[0])
+
+
+def _sum_in_integers(r: Rewriter, value: SSAValue, unit: SSAValue) -> SSAValue | None:
+    """Cast(sum) * a in units of ``unit``."""
+    product_of = r.single(value, "Mul")
     if product_of is None or r.constant(product_of.operands[1]) is None:
         return None
     cast = r.single(product_of.operands[0], "Cast")
     if cast is None or not _is_integer_sum(r, cast.operands[0]):
         return None
-    factor = quotient(r, product_of.operands[1], r.const(np.array(scale, np.float32), "scale"))
-    return quantized(r, rescaled(r, cast.operands[0], factor), None, zero, op.results[0])
+    return rescaled(r, cast.operands[0], quotient(r, product_of.operands[1], unit))
+
+
+def _sum_of_dequantized(r: Rewriter, value: SSAValue, unit: SSAValue) -> SSAValue | None:
+    """DequantizeLinear(x) + DequantizeLinear(y) in units of ``unit``."""
+    addition = r.single(value, "Add")
+    if addition is None:
+        return None
+    sides = [dequantized_bytes(r, operand) for operand in addition.operands]
+    if None in sides or any(r.constant(side.scale) is None for side in sides if side):
+        return None
+    terms = [
+        r.make("DequantizeLinear", side.data, quotient(r, side.scale, unit), side.zero)
+        for side in sides
+        if side
+    ]
+    return r.make("Add", *terms)
 
 
 def _is_integer_sum(r: Rewriter, value: SSAValue) -> bool:
