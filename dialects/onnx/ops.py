@@ -328,11 +328,12 @@ Recurrence.OP_TYPE = "Recurrence"
 
 @irdl_op_definition
 class WinogradConv(OnnxOp):
-    """A convolution with a 3x3 kernel and stride 1, by Winograd's minimal filtering.
+    """A convolution with a 3x3 kernel and stride 1 or 2, by Winograd's minimal filtering.
 
     * ``data`` [N, C, H, W] and ``bias`` [K] (may be absent) are ONNX's.
-    * ``weight`` [(tile + 2)^2, C, K]: the transformed kernels (`passes/winograd/matrices.py`); of
-      integers pairs along C, as `onnx.packed` says (`passes/winograd/integers.py`).
+    * ``weight`` [n^2, C, K] for n = stride * (tile - 1) + 3: the transformed kernels
+      (`passes/winograd/matrices.py`); of integers pairs along C, as `onnx.packed` says
+      (`passes/winograd/integers.py`).
 
     ``tile`` is the length of a square of outputs that is computed from a square of data. ``block``
     such tiles are transformed at a time, again for each of ``groups`` parts of the output channels,
@@ -341,6 +342,7 @@ class WinogradConv(OnnxOp):
 
     name = "onnx.WinogradConv"
     tile = prop_def(IntegerAttr)
+    stride = prop_def(IntegerAttr)
     block = prop_def(IntegerAttr)
     groups = prop_def(IntegerAttr)
     pads = prop_def(DenseArrayBase)

@@ -101,6 +101,7 @@ class Recurrence(OnnxOp):
 
 class WinogradConv(OnnxOp):
     tile: IntegerAttr
+    stride: IntegerAttr
     block: IntegerAttr
     groups: IntegerAttr
     pads: DenseArrayBase

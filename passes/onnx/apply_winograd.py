@@ -2,7 +2,7 @@
 
 Requires inferred shapes and products of integers without zero points, before layouts are assigned.
 Ensures that convolutions of float32, and of bytes where the target sums products of pairs, with
-constant 3x3 weights, strides, dilations and group 1 that become faster that way are
+constant 3x3 weights, one stride of 1 or 2, dilations and group 1 that become faster that way are
 `onnx.WinogradConv`, their weights transformed. Which ones, and how, says the cost model in
 `passes/winograd/cost.py`.
 
@@ -59,8 +59,8 @@ class ApplyWinograd(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrites every function of the module in place."""
         machine = Machine(self.vector_bits // 32, self.registers, self.l2_bytes, self.l3_bytes)
-        if self.tile not in (0, *POINTS):
-            known = ", ".join(map(str, POINTS))
+        if self.tile not in (0, *POINTS[1]):
+            known = ", ".join(map(str, POINTS[1]))
             raise InputError(f"there are no tiles of {self.tile} outputs", hint=f"try {known}")
         rewriting = _Rewriting(machine, self.tile, pool_of(ctx))
         kinds = ("Conv", "ConvInteger") if self.group == PAIR else ("Conv",)
@@ -76,7 +76,7 @@ class _Rewriting:
         self.machine = machine
         self.tile = tile
         self.pool = pool
-        self.transformed: dict[tuple[Attribute, int], Const] = {}
+        self.transformed: dict[tuple[Attribute, int, int], Const] = {}
 
     def convolution(self, op: OnnxOp) -> None:
         """Transforms a convolution if that pays."""
@@ -87,23 +87,23 @@ class _Rewriting:
         cycles = {"direct": integer(found.direct)}
         cycles |= {f"tile{plan.tile}": integer(plan.cycles) for plan in found.plans}
         op.attributes["onnx.cycles"] = DictionaryAttr(cycles)
-        plan = self.chosen(op, found)
+        plan = self.chosen(op, found, layer.stride)
         if plan is not None:
-            self.replace(op, plan)
+            self.replace(op, plan, layer.stride)
 
-    def chosen(self, op: OnnxOp, found: Costs) -> Plan | None:
+    def chosen(self, op: OnnxOp, found: Costs, stride: int) -> Plan | None:
         """The plan to take."""
         if not self.tile:
-            return found.best_of(lambda plan: self.is_exact(op, plan))
+            return found.best_of(lambda plan: self.is_exact(op, plan, stride))
         (plan,) = (plan for plan in found.plans if plan.tile == self.tile)
-        return plan if self.is_exact(op, plan) else None
+        return plan if self.is_exact(op, plan, stride) else None
 
-    def is_exact(self, op: OnnxOp, plan: Plan) -> bool:
+    def is_exact(self, op: OnnxOp, plan: Plan, stride: int) -> bool:
         """Whether integers stay in range; floats round in any case."""
         if op.OP_TYPE == "Conv":
             return True
         data, weight = op.operands[:2]
-        return fits(self.array(weight), dtype_of(data.type), plan.tile)
+        return fits(self.array(weight), dtype_of(data.type), plan.tile, stride)
 
     def array(self, weight: SSAValue) -> np.ndarray:
         """The weights."""
@@ -111,9 +111,9 @@ class _Rewriting:
         assert isinstance(owner, Const)
         return array_of(owner.value, weight.type, self.pool)
 
-    def replace(self, op: OnnxOp, plan: Plan) -> None:
+    def replace(self, op: OnnxOp, plan: Plan, stride: int) -> None:
         """Puts a WinogradConv in the place of a convolution."""
-        weight = self.weight(op.operands[1], plan.tile)
+        weight = self.weight(op.operands[1], plan.tile, stride)
         weight.location = op.location
         block = op.parent
         assert block is not None
@@ -125,6 +125,7 @@ class _Rewriting:
             result_types=[op.results[0].type],
             properties={
                 "tile": integer(plan.tile),
+                "stride": integer(stride),
                 "block": integer(plan.block),
                 "groups": integer(plan.groups),
                 "pads": integers(_pads(op) or ()),
@@ -137,17 +138,17 @@ class _Rewriting:
         op.results[0].replace_all_uses_with(made.y)
         block.erase_op(op)
 
-    def weight(self, value: SSAValue, tile: int) -> Const:
+    def weight(self, value: SSAValue, tile: int, stride: int) -> Const:
         """The transformed weights."""
         owner = value.owner
         assert isinstance(owner, Const)
-        key = (owner.value, tile)
+        key = (owner.value, tile, stride)
         if key not in self.transformed:
             weights = self.array(value)
             if weights.dtype == np.float32:
-                array = transformed_weights(weights, tile)
+                array = transformed_weights(weights, tile, stride)
             else:
-                array = packed(transformed_integers(weights, tile), 1, PAIR)
+                array = packed(transformed_integers(weights, tile, stride), 1, PAIR)
             self.transformed[key] = make_const(array, self.pool, "winograd")
             return self.transformed[key]
         made = self.transformed[key]
@@ -163,10 +164,13 @@ def layer_of(op: OnnxOp) -> Layer | None:
     dims, kernel, result = (dims_of(v.type) for v in (data, weight, op.results[0]))
     if not isinstance(weight.owner, Const) or dims is None or kernel is None or result is None:
         return None
-    steps = (*(op.get("strides") or ()), *(op.get("dilations") or ()), op.get("group"))
+    strides = set(op.get("strides") or (1,))
+    steps = (*(op.get("dilations") or ()), op.get("group"))
     if any(not is_none(zero) for zero in op.operands[2:] if op.OP_TYPE == "ConvInteger"):
         return None
     if len(kernel) != 4 or kernel[2:] != (TAPS, TAPS) or any(n != 1 for n in steps):
+        return None
+    if strides not in ({1}, {2}):
         return None
     outputs, channels = kernel[:2]
     assert isinstance(outputs, int) and isinstance(channels, int)
@@ -178,7 +182,7 @@ def layer_of(op: OnnxOp) -> Layer | None:
     if not known or _pads(op) is None:
         return None
     numbers = INTEGERS if is_integer else FLOATS
-    return Layer(result[0], channels, outputs, result[2], result[3], numbers)
+    return Layer(result[0], channels, outputs, result[2], result[3], strides.pop(), numbers)
 
 
 def _pads(op: OnnxOp) -> tuple[int, ...] | None:
@@ -186,7 +190,12 @@ def _pads(op: OnnxOp) -> tuple[int, ...] | None:
     dims, kernel = dims_of(op.operands[0].type), dims_of(op.operands[1].type)
     assert dims is not None and kernel is not None
     before, after = resolve_pads(
-        op.get("auto_pad"), dims[2:], kernel[2:], (1, 1), (1, 1), op.get("pads")
+        op.get("auto_pad"),
+        dims[2:],
+        kernel[2:],
+        op.get("strides") or (1, 1),
+        (1, 1),
+        op.get("pads"),
     )
     pads = (*before, *after)
     return pads if all(isinstance(pad, int) for pad in pads) else None  # type: ignore[return-value]

@@ -19,11 +19,21 @@ from math import lcm
 
 import numpy as np
 
-from passes.winograd.matrices import Matrix, in_both_directions, maps_at
+from passes.winograd.matrices import (
+    TAPS,
+    Matrices,
+    Matrix,
+    in_both_directions,
+    maps_at,
+    with_odd_inputs,
+)
 
 POINTS = {
-    2: (Fraction(0), Fraction(1), Fraction(-1)),
-    4: (Fraction(0), Fraction(1), Fraction(-1), Fraction(2), Fraction(-2)),
+    1: {
+        2: (Fraction(0), Fraction(1), Fraction(-1)),
+        4: (Fraction(0), Fraction(1), Fraction(-1), Fraction(2), Fraction(-2)),
+    },
+    2: {2: (Fraction(0), Fraction(1))},
 }
 """Where polynomials are evaluated; larger points would not leave transformed data 16 bits."""
 
@@ -49,20 +59,20 @@ class IntegerMaps:
 
 
 @cache
-def integer_maps(tile: int) -> IntegerMaps:
-    """The maps for ``tile`` outputs along an axis (a key of POINTS).
+def integer_maps(tile: int, stride: int = 1) -> IntegerMaps:
+    """The maps for ``tile`` outputs along an axis (a key of POINTS[stride]).
 
     The points 0 and infinity are seen by the first and the last row only: they take these rows'
     factors with their weights.
     """
-    maps = maps_at(POINTS[tile])
+    maps = maps_at(POINTS[stride][tile], TAPS if stride == 1 else TAPS - 1)
     inner = range(1, len(maps.weights) - 1)
     scales = {i: 1 / maps.weights[i][0] for i in inner}
     factors = [lcm(*((row[i] / scales[i]).denominator for i in inner)) for row in maps.outputs]
     whole = [Fraction(factors[0]), *scales.values(), Fraction(factors[-1])]
     shifts = [(factor & -factor).bit_length() - 1 for factor in factors]
     (odd,) = {factor >> shift for factor, shift in zip(factors, shifts, strict=True)}
-    return IntegerMaps(
+    scaled = Matrices(
         outputs=tuple(
             tuple(entry * factor / scale for entry, scale in zip(row, whole, strict=True))
             for row, factor in zip(maps.outputs, factors, strict=True)
@@ -72,22 +82,27 @@ def integer_maps(tile: int) -> IntegerMaps:
             for row, scale in zip(maps.weights, whole, strict=True)
         ),
         inputs=maps.inputs,
-        shifts=tuple(shifts),
-        odd=odd,
     )
+    if stride == 2:
+        (factor,) = set(factors)
+        scaled = with_odd_inputs(scaled, factor)
+    return IntegerMaps(scaled.outputs, scaled.weights, scaled.inputs, tuple(shifts), odd)
 
 
-def transformed_integers(weights: np.ndarray, tile: int) -> np.ndarray:
-    """G g G^T of integer weights [K, C, 3, 3]: [(m + 2)^2, C, K] as int16, which `fits` checks.
+def transformed_integers(weights: np.ndarray, tile: int, stride: int = 1) -> np.ndarray:
+    """G g G^T of integer weights [K, C, 3, 3]: [n^2, C, K] as int16, which `fits` checks.
 
     float32 has room for integers of 24 bits.
     """
-    return in_both_directions(integer_maps(tile).weights, weights, np.float32, np.dtype(np.int16))
+    map = integer_maps(tile, stride).weights
+    return in_both_directions(map, weights, np.float32, np.dtype(np.int16))
 
 
-def fits(weights: np.ndarray, data: np.dtype, tile: int) -> bool:
+def fits(weights: np.ndarray, data: np.dtype, tile: int, stride: int = 1) -> bool:
     """Whether all numbers of a convolution of bytes with weights [K, C, 3, 3] stay in range."""
-    maps, limits = integer_maps(tile), np.iinfo(data)
+    if tile not in POINTS[stride]:
+        return False
+    maps, limits = integer_maps(tile, stride), np.iinfo(data)
     low, high = int(limits.min), int(limits.max)
     words = [_reach(_both(maps.inputs), low, high)]
     widest = max(int(weights.max(initial=0)), -int(weights.min(initial=0)))

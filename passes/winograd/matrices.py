@@ -1,4 +1,4 @@
-"""The three linear maps of Winograd's minimal filtering F(m, 3), exactly.
+"""The three linear maps of Winograd's minimal filtering with 3 weights, exactly.
 
 Outputs y of a correlation of m + 2 inputs d with 3 weights g are
 
@@ -9,8 +9,12 @@ with m + 2 products in place of 3 m; in two dimensions every map is applied to r
 construction is that of Toom and Cook: polynomials are multiplied by their values at m + 1 points
 and "at infinity".
 
+With stride 2, even and odd inputs are filtered apart: the even ones with the outer two weights,
+which takes m + 1 products in place of 2 m, the odd ones with the middle one, which takes m.
+
 Rounding errors grow with the points' powers, so F(4, 3) takes 0, +-3/4, +-3/2 instead of the usual
-0, +-1, +-2: exact in binary as well, and four times as accurate in float32. Points come in pairs of
+0, +-1, +-2: exact in binary as well, and four times as accurate in float32; with stride 2 and four
+outputs +-1/2, +-5/4 are three times as accurate as 0, +-1, 1/2. Points come in pairs of
 opposite sign, which halves the arithmetic: values at both are a sum and a difference of one even
 and one odd part.
 """
@@ -29,10 +33,16 @@ TAPS = 3
 """Weights of a kernel along an axis."""
 
 POINTS = {
-    2: (Fraction(0), Fraction(1), Fraction(-1)),
-    4: (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2)),
+    1: {
+        2: (Fraction(0), Fraction(1), Fraction(-1)),
+        4: (Fraction(0), Fraction(3, 4), Fraction(-3, 4), Fraction(3, 2), Fraction(-3, 2)),
+    },
+    2: {
+        2: (Fraction(0), Fraction(1)),
+        4: (Fraction(1, 2), Fraction(-1, 2), Fraction(5, 4), Fraction(-5, 4)),
+    },
 }
-"""Where polynomials are evaluated, for tiles of so many outputs along an axis."""
+"""Where polynomials are evaluated, for each stride and tiles of so many outputs along an axis."""
 
 CHUNK = 1 << 10
 """Kernels whose transformation is computed at a time, for the memory's sake."""
@@ -43,32 +53,59 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class Matrices:
-    """A^T [m, m + 2], G [m + 2, 3] and B^T [m + 2, m + 2]."""
+    """A^T [m, n], G [n, 3] and B^T [n, n] for m outputs from n inputs (`length_of`)."""
 
     outputs: Matrix
     weights: Matrix
     inputs: Matrix
 
 
+def length_of(tile: int, stride: int) -> int:
+    """The inputs under so many outputs along an axis, and the products that give them."""
+    return stride * (tile - 1) + TAPS
+
+
 @cache
-def matrices(tile: int) -> Matrices:
-    """The maps for ``tile`` outputs along an axis (a key of POINTS)."""
-    return maps_at(POINTS[tile])
+def matrices(tile: int, stride: int = 1) -> Matrices:
+    """The maps for ``tile`` outputs along an axis (a key of POINTS[stride])."""
+    points = POINTS[stride][tile]
+    return maps_at(points, TAPS) if stride == 1 else with_odd_inputs(maps_at(points, TAPS - 1))
 
 
-def maps_at(points: Sequence[Fraction]) -> Matrices:
-    """The maps of tiles by values at some points, one more than a tile has outputs."""
-    tile = len(points) - 1
+def with_odd_inputs(even: Matrices, factor: int = 1) -> Matrices:
+    """The maps with stride 2, given those of even inputs, whose outputs come times ``factor``."""
+    tile, length = len(even.outputs), len(even.inputs)
+    nothing = Fraction(0)
+
+    def spread(row: Sequence[Fraction]) -> tuple[Fraction, ...]:
+        return tuple(entry for value in row for entry in (value, nothing))[:-1]
+
+    def only(place: int, size: int, value: int = 1) -> tuple[Fraction, ...]:
+        return tuple(Fraction(value) if n == place else nothing for n in range(size))
+
+    return Matrices(
+        outputs=tuple((*row, *only(n, tile, factor)) for n, row in enumerate(even.outputs)),
+        weights=(*map(spread, even.weights), *[only(1, TAPS)] * tile),
+        inputs=(
+            *map(spread, even.inputs),
+            *(only(2 * n + 1, 2 * length - 1) for n in range(tile)),
+        ),
+    )
+
+
+def maps_at(points: Sequence[Fraction], taps: int) -> Matrices:
+    """The maps of tiles by values at some points and at infinity, for so many weights."""
+    tile = len(points) + 2 - taps
     rest = [[q for q in points if q != p] for p in points]
     values = [_polynomial(roots) for roots in rest]
     scale = [_evaluate(polynomial, p) for polynomial, p in zip(values, points, strict=True)]
-    last = (Fraction(0),) * (TAPS - 1) + (Fraction(1),)
+    last = (Fraction(0),) * (taps - 1) + (Fraction(1),)
     return Matrices(
         outputs=tuple(
             (*(p**row for p in points), Fraction(int(row == tile - 1))) for row in range(tile)
         ),
         weights=(
-            *(tuple(p**k / s for k in range(TAPS)) for p, s in zip(points, scale, strict=True)),
+            *(tuple(p**k / s for k in range(taps)) for p, s in zip(points, scale, strict=True)),
             last,
         ),
         inputs=(*((*row, Fraction(0)) for row in values), tuple(_polynomial(points))),
@@ -88,9 +125,9 @@ def _evaluate(polynomial: Sequence[Fraction], x: Fraction) -> Fraction:
     return sum((c * x**n for n, c in enumerate(polynomial)), Fraction(0))
 
 
-def transformed_weights(weights: np.ndarray, tile: int) -> np.ndarray:
-    """G g G^T of weights [K, C, 3, 3], computed in float64: [(m + 2)^2, C, K] in their type."""
-    return in_both_directions(matrices(tile).weights, weights, np.float64, weights.dtype)
+def transformed_weights(weights: np.ndarray, tile: int, stride: int = 1) -> np.ndarray:
+    """G g G^T of weights [K, C, 3, 3], computed in float64: [n^2, C, K] in their type."""
+    return in_both_directions(matrices(tile, stride).weights, weights, np.float64, weights.dtype)
 
 
 def in_both_directions(

@@ -58,6 +58,7 @@ def is_transformed(model: onnx.ModelProto, passes: Pipeline | None = None) -> bo
     return "WinogradConv" in text
 
 
+STRIDES = (1, 2)
 Layer = tuple[int, int, int, int, tuple[int, int, int, int]]
 SIZES: list[Layer] = [
     # channels, outputs, height, width, pads
@@ -69,15 +70,17 @@ SIZES: list[Layer] = [
 ]
 
 
+@pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize(("tile", "unit"), [(2, UNITS[0]), (4, UNITS[0]), (4, UNITS[1])])
-def test_odd_sizes(tile: int, unit: str) -> None:
-    compare(tile, unit, SIZES)
+def test_odd_sizes(tile: int, unit: str, stride: int) -> None:
+    compare(tile, unit, stride, SIZES)
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     tile=st.sampled_from(TILES),
     unit=st.sampled_from(UNITS),
+    stride=st.sampled_from(STRIDES),
     layers=st.lists(
         st.tuples(
             st.integers(1, 20),
@@ -90,20 +93,22 @@ def test_odd_sizes(tile: int, unit: str) -> None:
         max_size=2,
     ),
 )
-def test_any_sizes(tile: int, unit: str, layers: list[Layer]) -> None:
-    compare(tile, unit, layers)
+def test_any_sizes(tile: int, unit: str, stride: int, layers: list[Layer]) -> None:
+    compare(tile, unit, stride, layers)
 
 
-def compare(tile: int, unit: str, layers: list[Layer]) -> None:
+def compare(tile: int, unit: str, stride: int, layers: list[Layer]) -> None:
     """Compares convolutions, all in one model, with what float64 gives."""
     nodes, inputs, constants, exact = [], {}, {}, {}
     for n, (channels, outputs, height, width, pads) in enumerate(layers):
         x = floats(2, channels, height, width)
         w, b = floats(outputs, channels, 3, 3, seed=1), floats(outputs, seed=2)
-        nodes.append(helper.make_node("Conv", [f"x{n}", f"w{n}", f"b{n}"], [f"y{n}"], pads=pads))
+        node = helper.make_node("Conv", [f"x{n}", f"w{n}", f"b{n}"], [f"y{n}"], pads=pads)
+        node.attribute.append(helper.make_attribute("strides", [stride, stride]))
+        nodes.append(node)
         inputs[f"x{n}"] = x
         constants |= {f"w{n}": w, f"b{n}": b}
-        exact[f"y{n}"] = exact_conv(x, w, pads) + b[:, None, None]
+        exact[f"y{n}"] = exact_conv(x, w, pads)[..., ::stride, ::stride] + b[:, None, None]
     signature = {name: (x.dtype, x.shape) for name, x in inputs.items()}
     model = make_model(nodes, signature, constants, list(exact))
     got = compiled(model, tile, unit).run(inputs)
@@ -112,26 +117,31 @@ def compare(tile: int, unit: str, layers: list[Layer]) -> None:
         assert error(got[name], expected) < BOUND[tile]
 
 
+@pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("tile", TILES)
-def test_error_bound_with_many_channels(tile: int) -> None:
-    weights, x = floats(32, 512, 3, 3, seed=1), floats(1, 512, 8, 8)
-    exact = exact_conv(x, weights, (1, 1, 1, 1))
-    model = conv_model(weights, list(x.shape), pads=(1, 1, 1, 1))
+def test_error_bound_with_many_channels(tile: int, stride: int) -> None:
+    weights, x = floats(32, 512, 3, 3, seed=1), floats(1, 512, 8 * stride, 8 * stride)
+    exact = exact_conv(x, weights, (1, 1, 1, 1))[..., ::stride, ::stride]
+    strides = (stride, stride)
+    model = conv_model(weights, list(x.shape), pads=(1, 1, 1, 1), strides=strides)
     found = {n: error(compiled(model, n).run({"x": x})["y"], exact) for n in (0, tile)}
     assert found[tile] < BOUND[tile]
     assert found[tile] < 4 * found[0]
 
 
+@pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("tile", TILES)
-def test_sizes_that_only_a_run_knows(tile: int) -> None:
+def test_sizes_that_only_a_run_knows(tile: int, stride: int) -> None:
     weights = floats(20, 9, 3, 3, seed=1)
-    model = conv_model(weights, ["n", 9, "h", "w"], auto_pad="SAME_UPPER")
+    padding: dict[str, Any] = {"auto_pad": "SAME_UPPER"} if stride == 1 else {"pads": (1,) * 4}
+    model = conv_model(weights, ["n", 9, "h", "w"], strides=(stride, stride), **padding)
     network = compiled(model, tile)
     for sizes in [(1, 9, 5, 7), (2, 9, 8, 8), (0, 9, 4, 4), (3, 9, 1, 30)]:
         x = floats(*sizes)
         got = network.run({"x": x})["y"]
-        assert got.shape == (sizes[0], 20, *sizes[2:])
-        assert error(got, exact_conv(x, weights, (1, 1, 1, 1))) < BOUND[tile]
+        exact = exact_conv(x, weights, (1, 1, 1, 1))[..., ::stride, ::stride]
+        assert got.shape == exact.shape
+        assert error(got, exact) < BOUND[tile]
 
 
 @pytest.mark.parametrize("tile", TILES)
@@ -184,12 +194,15 @@ def test_large_layers_are_transformed_and_may_be_left_direct() -> None:
     model = conv_model(floats(64, 64, 3, 3), [1, 64, 56, 56], pads=(1, 1, 1, 1))
     assert is_transformed(model)
     assert not is_transformed(model, Pipeline.default().without("onnx-apply-winograd"))
+    weights = floats(128, 128, 3, 3)
+    assert is_transformed(conv_model(weights, [1, 128, 56, 56], pads=(1,) * 4, strides=(2, 2)))
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"strides": (2, 2)},
+        {"strides": (3, 3)},
+        {"strides": (1, 2)},
         {"dilations": (2, 2)},
         {"group": 2},
         {"kernel": (5, 5)},

@@ -16,7 +16,8 @@ import compiler
 from compiler.pipeline import Pipeline
 from runtime.network import Network
 
-TILES = (2, 4)
+FORMS = ((2, 1), (4, 1), (2, 2))
+"""Tiles and strides."""
 UNITS = ("vector-bits=256 registers=16", "vector-bits=512 registers=32")
 Layer = tuple[int, int, int, int, tuple[int, int, int, int]]
 
@@ -58,19 +59,19 @@ def compiled(model: onnx.ModelProto, tile: int, unit: str = UNITS[0]) -> Network
 
 
 @pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("tile", TILES)
-def test_odd_sizes(tile: int, unit: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_odd_sizes(form: tuple[int, int], unit: str) -> None:
     layers: list[Layer] = [
         (2, 5, 7, 7, (1, 1, 1, 1)),
         (18, 70, 4, 9, (1, 0, 2, 1)),
         (32, 16, 1, 1, (1, 1, 1, 1)),
     ]
-    compare(tile, unit, np.uint8, 0, layers)
+    compare(form, unit, np.uint8, 0, layers)
 
 
 @settings(max_examples=2, deadline=None)
 @given(
-    tile=st.sampled_from(TILES),
+    form=st.sampled_from(FORMS),
     dtype=st.sampled_from([np.uint8, np.int8]),
     zero=st.integers(0, 127),
     layers=st.lists(
@@ -85,22 +86,24 @@ def test_odd_sizes(tile: int, unit: str) -> None:
         max_size=2,
     ),
 )
-def test_any_sizes(tile: int, dtype: type, zero: int, layers: list[Layer]) -> None:
-    compare(tile, UNITS[0], dtype, zero, layers)
+def test_any_sizes(form: tuple[int, int], dtype: type, zero: int, layers: list[Layer]) -> None:
+    compare(form, UNITS[0], dtype, zero, layers)
 
 
-def compare(tile: int, unit: str, dtype: type, zero: int, layers: list[Layer]) -> None:
+def compare(form: tuple[int, int], unit: str, dtype: type, zero: int, layers: list[Layer]) -> None:
     """Compares convolutions, all in one model, with sums in int64."""
+    tile, stride = form
     nodes, inputs, exact = [], {}, {}
     constants: dict[str, np.ndarray] = {"z": np.array(zero, dtype)}
     for n, (channels, outputs, height, width, pads) in enumerate(layers):
         x = random(dtype, 2, channels, height, width)
         w = random(np.int8, outputs, channels, 3, 3, seed=n + 1)
         node = helper.make_node("ConvInteger", [f"x{n}", f"w{n}", "z"], [f"y{n}"], pads=pads)
+        node.attribute.append(helper.make_attribute("strides", [stride, stride]))
         nodes.append(node)
         inputs[f"x{n}"] = x
         constants[f"w{n}"] = w
-        exact[f"y{n}"] = exact_conv(x, w, pads, zero)
+        exact[f"y{n}"] = exact_conv(x, w, pads, zero)[..., ::stride, ::stride]
     signature = {name: (x.dtype, x.shape) for name, x in inputs.items()}
     model = make_model(nodes, signature, constants, list(exact))
     got = compiled(model, tile, unit).run(inputs)
@@ -108,9 +111,9 @@ def compare(tile: int, unit: str, dtype: type, zero: int, layers: list[Layer]) -
         np.testing.assert_array_equal(got[name], expected)
 
 
-@pytest.mark.parametrize("tile", TILES)
+@pytest.mark.parametrize(("tile", "stride"), FORMS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
-def test_extremes(tile: int, dtype: type) -> None:
+def test_extremes(tile: int, stride: int, dtype: type) -> None:
     limits = np.iinfo(dtype)
     channels, size = 22, 9
     numbers = [limits.min, limits.max, 0]
@@ -120,8 +123,9 @@ def test_extremes(tile: int, dtype: type) -> None:
     kernels.append(np.indices((4, channels, 3, 3)).sum(0) % 2 * 255 - 128)
     weights = np.concatenate(kernels).astype(np.int8)
     x = np.concatenate(data).astype(dtype)
-    network = compiled(conv_model(x, weights, pads=(1, 1, 1, 1)), tile)
-    expected = exact_conv(x, weights, (1, 1, 1, 1), 0)
+    strides = (stride, stride)
+    network = compiled(conv_model(x, weights, pads=(1, 1, 1, 1), strides=strides), tile)
+    expected = exact_conv(x, weights, (1, 1, 1, 1), 0)[..., ::stride, ::stride]
     np.testing.assert_array_equal(network.run({"x": x})["y"], expected)
 
 

@@ -1,6 +1,6 @@
 """`onnx.WinogradConv`: tiles of the result from products of transformed tiles of the data.
 
-With m x m outputs in a tile, T tiles in a block, n = m + 2 and xi = 1 .. n^2:
+With m x m outputs in a tile, T tiles in a block, n = stride * (m - 1) + 3 and xi = 1 .. n^2:
 
     for images, groups of output channels, blocks:            shared out to threads
       for t, c:     data_[xi, t, c] = (B^T d B)[xi]            d: the n x n elements under the tile
@@ -38,7 +38,7 @@ from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.winograd.cost import columns_at_a_time
 from passes.winograd.integers import integer_maps
-from passes.winograd.matrices import Arithmetic, Matrix, apply, matrices
+from passes.winograd.matrices import Arithmetic, Matrix, apply, length_of, matrices
 
 PLANE_GAP = 16
 """Lanes between planes of a buffer: planes would else begin at the same places of a cache."""
@@ -63,6 +63,7 @@ class _Layer:
         self.k = k
         self.op = op
         self.tile: int = op.get("tile")
+        self.stride: int = op.get("stride")
         self.block: int = op.get("block")
         self.groups: int = op.get("groups")
         self.images, _, *self.sizes = k.dims(op.y)
@@ -72,10 +73,11 @@ class _Layer:
         assert isinstance(planes, int) and isinstance(steps, int) and isinstance(outputs, int)
         self.planes, self.steps, self.outputs = planes, steps, outputs
         self.columns = columns_at_a_time(outputs, panel_of(op.weight.type))
-        self.length = self.tile + 2
+        self.length = length_of(self.tile, self.stride)
         self.kind = k.element(op.y)
         self.is_integer = "onnx.packed" in op.attributes
-        self.maps = integer_maps(self.tile) if self.is_integer else matrices(self.tile)
+        maps = integer_maps if self.is_integer else matrices
+        self.maps = maps(self.tile, self.stride)
         self.mapped = i16 if self.is_integer else self.kind
         self.channels = steps * PAIR if self.is_integer else steps
 
@@ -127,7 +129,7 @@ class _Layer:
     def transform_data(self, image: Affine, first: Affine, t: Affine, data: SSAValue) -> None:
         """B^T d B of one tile, for all channels; d has zeros where the tile leaves the image."""
         k = self.k
-        y, x = self.corner(first, t)
+        y, x = (entry * self.stride for entry in self.corner(first, t))
         height, width = k.dims(self.op.data)[2:]
         top, left = self.op.get("pads")[:2]
         rows = [self.row(y + (row - top), height) for row in range(self.length)]
@@ -265,7 +267,7 @@ class _Layer:
 
     def divided(self, multiple: Scalar, at: list[Affine]) -> Scalar:
         """The output of which an element of a tile is a multiple modulo 2^32."""
-        k, maps = self.k, integer_maps(self.tile)
+        k, maps = self.k, integer_maps(self.tile, self.stride)
         if maps.odd != 1:
             multiple = k.s.mul(multiple, k.s.like(maps.inverse, multiple))
         # Shifts fall by one with each row down to the last ones.

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from passes.winograd.integers import POINTS, fits, integer_maps, transformed_integers
-from passes.winograd.matrices import Matrix
+from passes.winograd.matrices import Matrix, length_of
+
+FORMS = pytest.mark.parametrize(
+    ("tile", "stride"), [(tile, stride) for stride in POINTS for tile in POINTS[stride]]
+)
 
 
 def array(matrix: Matrix) -> np.ndarray:
@@ -15,26 +19,27 @@ def array(matrix: Matrix) -> np.ndarray:
     return np.array([[int(entry) for entry in row] for row in matrix], np.int64)
 
 
-@pytest.mark.parametrize("tile", POINTS)
-def test_outputs_come_as_multiples(tile: int) -> None:
-    maps, numbers = integer_maps(tile), np.random.default_rng(0).integers(-99, 99, tile + 5)
-    data, weights = numbers[: tile + 2], numbers[tile + 2 :]
+@FORMS
+def test_outputs_come_as_multiples(tile: int, stride: int) -> None:
+    maps, length = integer_maps(tile, stride), length_of(tile, stride)
+    numbers = np.random.default_rng(0).integers(-99, 99, length + 3)
+    data, weights = numbers[:length], numbers[length:]
     products = (array(maps.weights) @ weights) * (array(maps.inputs) @ data)
-    expected = np.correlate(data, weights, "valid")
+    expected = np.correlate(data, weights, "valid")[::stride]
     factors = [maps.odd << shift for shift in maps.shifts]
     np.testing.assert_array_equal(array(maps.outputs) @ products, expected * factors)
 
 
-@pytest.mark.parametrize("tile", POINTS)
-def test_the_odd_factor_of_both_directions_has_an_inverse(tile: int) -> None:
-    maps = integer_maps(tile)
+@FORMS
+def test_the_odd_factor_of_both_directions_has_an_inverse(tile: int, stride: int) -> None:
+    maps = integer_maps(tile, stride)
     assert maps.odd**2 * maps.inverse % 2**32 == 1
     assert -(2**31) <= maps.inverse < 2**31
 
 
-@pytest.mark.parametrize("tile", POINTS)
-def test_shifts_fall_by_one_to_the_last(tile: int) -> None:
-    shifts = integer_maps(tile).shifts
+@FORMS
+def test_shifts_fall_by_one_to_the_last(tile: int, stride: int) -> None:
+    shifts = integer_maps(tile, stride).shifts
     assert shifts == tuple(max(shifts[0] - row, shifts[-1]) for row in range(tile))
 
 
@@ -53,6 +58,8 @@ def test_words_hold_transformed_bytes_and_not_much_more() -> None:
     assert fits(weights * 2, np.dtype(np.uint8), 4)
     assert not fits(weights * 8, np.dtype(np.uint8), 4)
     assert not fits(weights, np.dtype(np.int16), 2)
+    assert fits(weights, np.dtype(np.uint8), 2, stride=2)
+    assert not fits(weights, np.dtype(np.uint8), 4, stride=2), "there is no such form"
 
 
 @pytest.mark.parametrize(("tile", "most"), [(2, 1841), (4, 115)])

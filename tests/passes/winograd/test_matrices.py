@@ -12,9 +12,14 @@ from passes.winograd.matrices import (
     Arithmetic,
     Matrix,
     apply,
+    length_of,
     matrices,
     operation_count,
     transformed_weights,
+)
+
+FORMS = pytest.mark.parametrize(
+    ("tile", "stride"), [(tile, stride) for stride in POINTS for tile in POINTS[stride]]
 )
 
 EXACT: Arithmetic[Fraction] = Arithmetic(
@@ -33,44 +38,47 @@ def times(matrix: Matrix, values: list[Fraction]) -> list[Fraction]:
     return [sum((a * b for a, b in zip(row, values, strict=True)), Fraction(0)) for row in matrix]
 
 
-@pytest.mark.parametrize("tile", POINTS)
-def test_filtering_is_exact(tile: int) -> None:
-    maps = matrices(tile)
-    data, weights = fractions(tile + 2), fractions(3)
+@FORMS
+def test_filtering_is_exact(tile: int, stride: int) -> None:
+    maps = matrices(tile, stride)
+    data, weights = fractions(length_of(tile, stride)), fractions(3)
     products = [
         a * b for a, b in zip(times(maps.weights, weights), times(maps.inputs, data), strict=True)
     ]
-    expected = [sum(data[n + k] * weights[k] for k in range(3)) for n in range(tile)]
+    expected = [sum(data[stride * n + k] * weights[k] for k in range(3)) for n in range(tile)]
     assert times(maps.outputs, products) == expected
 
 
-@pytest.mark.parametrize("tile", POINTS)
-def test_entries_are_exact_in_float32(tile: int) -> None:
-    maps = matrices(tile)
+@FORMS
+def test_entries_are_exact_in_float32(tile: int, stride: int) -> None:
+    maps = matrices(tile, stride)
     for row in (*maps.inputs, *maps.outputs):
         assert all(Fraction(float(np.float32(float(entry)))) == entry for entry in row)
 
 
-@pytest.mark.parametrize("tile", POINTS)
-def test_maps_are_applied_exactly(tile: int) -> None:
-    for matrix in (matrices(tile).inputs, matrices(tile).outputs):
+@FORMS
+def test_maps_are_applied_exactly(tile: int, stride: int) -> None:
+    for matrix in (matrices(tile, stride).inputs, matrices(tile, stride).outputs):
         values = fractions(len(matrix[0]))
         assert apply(matrix, values, EXACT) == times(matrix, values)
 
 
 def test_maps_take_few_operations() -> None:
     counts = {
-        tile: tuple(operation_count(m) for m in (matrices(tile).inputs, matrices(tile).outputs))
-        for tile in POINTS
+        (tile, stride): tuple(operation_count(m) for m in (maps.inputs, maps.outputs))
+        for stride in POINTS
+        for tile in POINTS[stride]
+        for maps in [matrices(tile, stride)]
     }
-    assert counts == {2: (4, 4), 4: (14, 12)}
+    assert counts == {(2, 1): (4, 4), (4, 1): (14, 12), (2, 2): (2, 4), (4, 2): (12, 13)}
 
 
-@pytest.mark.parametrize("tile", POINTS)
-def test_weights_are_transformed_in_both_directions(tile: int) -> None:
+@FORMS
+def test_weights_are_transformed_in_both_directions(tile: int, stride: int) -> None:
     weights = np.random.default_rng(1).standard_normal((5, 4, 3, 3), np.float32)
-    g = np.array(matrices(tile).weights, np.float64)
+    g = np.array(matrices(tile, stride).weights, np.float64)
     expected = np.einsum("ia,kcab,jb->ijck", g, weights.astype(np.float64), g)
-    got = transformed_weights(weights, tile)
-    assert got.dtype == np.float32 and got.shape == ((tile + 2) ** 2, 4, 5)
-    np.testing.assert_array_equal(got, expected.reshape(got.shape).astype(np.float32))
+    got = transformed_weights(weights, tile, stride)
+    assert got.dtype == np.float32 and got.shape == (length_of(tile, stride) ** 2, 4, 5)
+    # Sums in float64 may round to either side.
+    np.testing.assert_allclose(got, expected.reshape(got.shape), rtol=2**-23)
