@@ -401,7 +401,14 @@ class Grouping:
         self._absorb_operands(op, group)
 
     def _joinable(self, op: OnnxOp, key: tuple[str, str]) -> Group | None:
-        """The group behind whose root, or beside whose operations, this one can be computed."""
+        """The group behind whose root, or beside whose operations, this one can be computed.
+
+        Behind a root rather than beside: what stands beside may then join the root's group, too.
+        """
+
+        def rank(group: Group) -> tuple[bool, int]:
+            return group.root is not None, group.number
+
         best: Group | None = None
         for operand in op.operands:
             owner = operand.owner
@@ -412,7 +419,7 @@ class Grouping:
                 assert isinstance(owner, Operation)
                 self.obstacles.setdefault((owner, op), obstacle)
                 continue
-            if best is None or group.number > best.number:
+            if best is None or rank(group) > rank(best):
                 best = group
         return best
 
