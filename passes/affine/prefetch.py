@@ -37,6 +37,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     MemRefType,
     ModuleOp,
+    VectorType,
     i32,
 )
 from xdsl.ir import Block, Operation, SSAValue
@@ -74,8 +75,8 @@ class AffinePrefetch(ModulePass):
 
     def _kernel(self, function: func.FuncOp) -> None:
         """Adds prefetches to one kernel."""
-        sums = [op for op in function.walk() if isinstance(op, affine.ForOp) and op.inits]
-        sites = [_Site(op, list(_around(op))) for op in sums]
+        loops = (op for op in function.walk() if isinstance(op, affine.ForOp) and op.inits)
+        sites = [_Site(op, list(_around(op))) for op in loops if _is_of_vectors(op)]
         asked: set[tuple[SSAValue, SSAValue]] = set()
         for site in sites:
             found: dict[SSAValue, list[affine.VectorLoadOp]] = {}
@@ -134,6 +135,11 @@ class _Block:
     loop: _Loop
     inside: list[_Loop]
     size: int
+
+
+def _is_of_vectors(loop: affine.ForOp) -> bool:
+    """Whether a sum is one of a tile; LLVM would not make vectors of others that asked."""
+    return any(isinstance(op.type, VectorType) for op in loop.inits)
 
 
 def _around(loop: affine.ForOp) -> Iterator[_Loop]:

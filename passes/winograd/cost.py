@@ -91,7 +91,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with a 3x3 kernel: images, channels, the sizes of its result, and its stride."""
+    """A convolution with a 3x3 kernel: images, channels, the sizes of its result, its stride."""
 
     images: Dim
     channels: int

@@ -97,6 +97,23 @@ def test_other_sums_ask_for_what_the_first_one_loads() -> None:
     ]
 
 
+def test_a_sum_that_llvm_makes_vectors_of_asks_for_nothing() -> None:
+    """A row's largest element, of more rows than the product has: it would stay scalar."""
+    largest = """
+        affine.for %r = 0 to 600 {
+          %low = affine.load %x[%r, 0] : memref<600x64xf32>
+          %most = affine.for %k = 0 to 64 iter_args(%acc = %low) -> (f32) {
+            %a = affine.load %x[%r, %k] : memref<600x64xf32>
+            %n = arith.maximumf %acc, %a : f32
+            affine.yield %n : f32
+          }
+          affine.store %most, %y[%r, 0] : memref<600x96xf32>
+        }
+        affine.for %i ="""
+    text = product("0 to 96 step 6").replace("affine.for %i =", largest)
+    assert prefetches(text) == ["%w[(%j + 16) floordiv 16, 0, %k_1 + %i floordiv 6 * 64]"]
+
+
 @pytest.mark.parametrize(
     ("text", "cache_bytes"),
     [
