@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 
 from xdsl.context import Context
 from xdsl.dialects import func
@@ -138,6 +139,12 @@ FOLLOWS = frozenset(
 
 MOST_TAPS = 0.85
 """If no more of a convolution's taps than that are inside of its data, the others are left out."""
+
+WORTH_A_COPY = 64
+"""Rows that make it worth copying the other operand of a product."""
+
+CACHE_BYTES, CACHE_WAYS, LINE_BYTES = 32_768, 8, 64
+"""The first cache of most cores."""
 
 COLLISION_BYTES = 1024
 """Sixteen cache lines. Caches take their sets from the bits above those of a line."""
@@ -316,12 +323,30 @@ class _Layouts:
         row, column = rank - 2, rank - 1
         if op.OP_TYPE == "Gemm" and op.get("transB"):
             row, column = column, row
-        if isinstance(value.owner, Const) or _is_transposed_for(op, value):
+        rows = _rows(op, rank)
+        if (
+            isinstance(value.owner, Const)
+            or _is_transposed_for(op, value)
+            or self.is_scattered(value, rows, dims[row], dims[column])
+        ):
             order = (*range(rank - 2), column, row, column)
-            self.convert(op, 1, order, self.panel(value, dims[column], _rows(op, rank)))
+            self.convert(op, 1, order, self.panel(value, dims[column], rows))
         else:
             # Packing would cost a pass over the data: rows of neighbouring columns are enough.
             self.convert(op, 1, (*range(rank - 2), row, column))
+
+    def is_scattered(self, value: SSAValue, rows: Dim, depth: Dim, columns: Dim) -> bool:
+        """Whether a panel's lines are so scattered that the first cache cannot hold them all.
+
+        There is one for each step of the sum, a row's size from the next one, in those sets of the
+        cache that multiples of this size reach. Many rows make up for the time of a copy.
+        """
+        if not (isinstance(rows, int) and isinstance(depth, int) and isinstance(columns, int)):
+            return False
+        row = columns * getattr(element_type_of(value.type), "bitwidth", 32) // 8
+        lines = CACHE_BYTES // CACHE_WAYS // max(LINE_BYTES, gcd(row, CACHE_BYTES // CACHE_WAYS))
+        is_whole = columns <= self.panel(value, columns, rows)
+        return rows >= WORTH_A_COPY and depth >= CACHE_WAYS * lines and not is_whole
 
     def pack(self, op: OnnxOp) -> None:
         """The packed axis innermost, so that what is packed are neighbours in memory."""

@@ -13,7 +13,7 @@ before.
 
 One walk forward: each operation is matched against the rules of its operator, what a rule makes is
 visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
-`sequences`, `spectral`, `quantized`, `contrib`, `contrib_quantized`, `ml` and `control`.
+`pieces`, `sequences`, `spectral`, `quantized`, `contrib`, `contrib_quantized`, `ml` and `control`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from passes.onnx.simplify import (
     control,
     identities,
     ml,
+    pieces,
     quantized,
     recompose,
     sequences,
@@ -59,6 +60,7 @@ __all__ = [
     "control",
     "identities",
     "ml",
+    "pieces",
     "quantized",
     "recompose",
     "sequences",

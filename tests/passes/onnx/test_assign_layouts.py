@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from numerics.harness import make_model
+from numerics.harness import check, make_model
 from onnx import helper
 
 import compiler
@@ -53,3 +53,25 @@ def test_a_depthwise_convolution_that_stands_alone_stays_row_major() -> None:
     assert layouts(8, 8, 1, columns=7, last=True) != [], "shorter than a vector"
     assert layouts(8, 8, 1, columns=80, strides=5, last=True) != [], "too far apart for shuffles"
     assert layouts(8, 4, 1, columns=8, last=True) != [], "several channels a group"
+
+
+@pytest.mark.parametrize(
+    ("rows", "depth", "columns", "is_copied"),
+    [
+        (64, 512, 64, True),
+        (64, 512, 512, True),
+        (8, 512, 64, False),  # few rows to make up for the copy
+        (64, 64, 64, False),  # all lines of a panel fit their sets
+        (64, 512, 16, False),  # one panel, without gaps
+        (64, 400, 66, False),  # rows of 264 bytes go to all sets
+    ],
+)
+def test_a_scattered_operand_is_copied_to_panels(
+    rows: int, depth: int, columns: int, is_copied: bool
+) -> None:
+    inputs = {"x": (np.float32, [rows, depth]), "z": (np.float32, [depth, columns])}
+    model = make_model([helper.make_node("MatMul", ["x", "z"], ["y"])], inputs, {})
+    passes = Pipeline.default("haswell").until("onnx-form-dispatches")
+    text = compiler.lower(model, "onnx", passes=passes).as_text()
+    assert ("onnx.Identity" in text) == is_copied
+    check(model)

@@ -577,3 +577,13 @@ def test_bytes_are_dequantized_where_they_are_read() -> None:
         "Gather DequantizeLinear QuantizeLinear DequantizeLinear Add",
         "DequantizeLinear ReduceSum",
     ]
+
+
+def test_what_stands_behind_a_root_joins_it_whatever_stands_beside() -> None:
+    """The other side of an addition is dequantized between the product and the addition."""
+    text = """g (float[4, 4] x, uint8[4, 4] q) => (float[4, 4] y) {
+        p = MatMul(x, w)
+        d = DequantizeLinear(q, unit)
+        y = Add(p, d) }"""
+    _, module = formed(text)
+    assert calls(module) == ["MatMul DequantizeLinear Add"]
