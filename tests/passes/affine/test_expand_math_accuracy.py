@@ -95,8 +95,9 @@ def test_an_exponential_that_may_be_approximate_is_so_where_it_is_subnormal(dtyp
 
 def test_an_error_function_that_may_be_approximate_is_right_beside_one() -> None:
     x = arguments("float32")
-    y, exact = evaluate("erf afn", x), evaluate("erf", x.astype(np.float64))
     known = ~np.isnan(x)
+    with np.errstate(invalid="ignore"):
+        y, exact = evaluate("erf afn", x), evaluate("erf", x.astype(np.float64))
     assert np.array_equal(np.isnan(y), ~known)
     assert np.abs(y[known] - exact[known]).max() < 2**-21.8
     ones = known & (np.abs(x) >= 4)
