@@ -20,11 +20,19 @@ address that is only asked for need not exist.
 
 What asks are the steps of the sum that has most of them in one iteration of the panels' loop. Where
 a first tile copies what it loads for the others (`onnx.StrassenMatMul`), these are the others'.
+
+A tile's results, and what is added to them, lie in as many places as it has rows, which no core
+foresees. So a tile asks for them before it begins its sum, each line once:
+
+    affine.prefetch %y[%i, %j], write, ...
+    %sum:12 = affine.for %k = 0 to 768 iter_args(...) { ... }
+    affine.vector_store %sum#0, %y[%i, %j]
+    affine.vector_store %sum#1, %y[%i, %j + 8]
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -52,11 +60,16 @@ LINE_BYTES = 64
 MOST_REUSE = 128
 """If each number is loaded more often than that, the first time does not matter."""
 
+_Access = affine.VectorLoadOp | affine.VectorStoreOp
+
 FEW_TRIPS = 16
 """Loops that are tried at every value of their variable; others at the first and the last."""
 
 LOCALITY = 2
 """To the core's own cache; the first one holds what is multiplied now."""
+
+LONG_SUM = 16
+"""Steps that are worth asking in front of them for what is stored behind."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +92,7 @@ class AffinePrefetch(ModulePass):
         sites = [_Site(op, list(_around(op))) for op in loops if _is_of_vectors(op)]
         asked: set[tuple[SSAValue, SSAValue]] = set()
         for site in sites:
+            self._ask_for_results(site)
             found: dict[SSAValue, list[affine.VectorLoadOp]] = {}
             for op in site.loop.body.block.ops:
                 if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref):
@@ -89,6 +103,28 @@ class AffinePrefetch(ModulePass):
                 if block is not None and (loads[0].memref, block.loop.variable) not in asked:
                     asked.add((loads[0].memref, block.loop.variable))
                     _ask(loads, block, others)
+
+    def _ask_for_results(self, site: _Site) -> None:
+        """Asks in front of a sum for the lines that are loaded and stored behind it."""
+        loop, block = site.loop, site.loop.parent
+        if block is None or site.trips < LONG_SUM:
+            return
+        known: dict[SSAValue, int] = {}
+        lines: set[tuple[SSAValue, int]] = set()
+        behind = {loop: None}
+        op = loop.next_op
+        while op is not None and not op.regions:
+            behind[op] = None
+            if isinstance(op, affine.VectorLoadOp | affine.VectorStoreOp):
+                is_ready = all(index.owner not in behind for index in op.indices)
+                line = _element(op, known) * _bytes(op.memref) // LINE_BYTES
+                if is_ready and self._is_large(op.memref) and (op.memref, line) not in lines:
+                    lines.add((op.memref, line))
+                    is_written = isinstance(op, affine.VectorStoreOp)
+                    places = [AffineDimExpr(place) for place in range(len(op.indices))]
+                    made = _prefetch(op, op.indices, _indices(op, places), is_written)
+                    block.insert_op_before(made, loop)
+            op = op.next_op
 
     def _is_large(self, buffer: SSAValue) -> bool:
         """Whether a buffer comes from outside of the kernel and does not stay in the cache."""
@@ -121,6 +157,12 @@ class _Site:
 
     loop: affine.ForOp
     around: list[_Loop]
+
+    @property
+    def trips(self) -> int:
+        """Steps of the sum; 0 where they are not known."""
+        own = self.loop.body.block.args[0]
+        return self.around[0].trips if self.around and self.around[0].variable is own else 0
 
     def inside(self, outer: _Loop) -> list[_Loop]:
         """The loops inside of one of those around it; none if it is not around it."""
@@ -229,27 +271,43 @@ def _made(
             first.append(AffineDimExpr(place) + block.loop.step)
         else:
             first.append(AffineDimExpr(place))
-    map = load.map.data
-    dims, symbols = first[: map.num_dims], first[map.num_dims :]
-    results = [result.replace_dims_and_symbols(dims, symbols) for result in map.results]
+    results = _indices(load, first)
     results[-1] = results[-1] + (number if stride == 1 else number * stride)
     # What counts loops around the load only is not known here.
     for place, operand in enumerate(load.indices):
         if operand in starts:
             operands[place] = block.loop.variable
+    return _prefetch(load, operands, results)
+
+
+def _indices(access: _Access, operands: Sequence[AffineExpr]) -> list[AffineExpr]:
+    """The indices of a load or store, its operands given as expressions."""
+    map = access.map.data
+    dims, symbols = operands[: map.num_dims], operands[map.num_dims :]
+    return [result.replace_dims_and_symbols(dims, symbols) for result in map.results]
+
+
+def _prefetch(
+    access: _Access,
+    operands: Sequence[SSAValue],
+    indices: Sequence[AffineExpr],
+    is_written: bool = False,
+) -> affine.PrefetchOp:
+    """Asks for an element of the buffer of a load or store."""
+    map = AffineMap(len(operands), 0, tuple(indices))
     return affine.PrefetchOp.create(
-        operands=[load.memref, *operands],
+        operands=[access.memref, *operands],
         properties={
-            "isWrite": BoolAttr.from_bool(False),
+            "isWrite": BoolAttr.from_bool(is_written),
             "localityHint": IntegerAttr(LOCALITY, i32),
             "isDataCache": BoolAttr.from_bool(True),
-            "map": AffineMapAttr(AffineMap(len(operands), 0, tuple(results))),
+            "map": AffineMapAttr(map),
         },
-        location=load.location,
+        location=access.location,
     )
 
 
-def _element(load: affine.VectorLoadOp, known: Mapping[SSAValue, int]) -> int:
+def _element(load: _Access, known: Mapping[SSAValue, int]) -> int:
     """Which element of its buffer is loaded, values that are not known being 0."""
     map, values = load.map.data, [known.get(value, 0) for value in load.indices]
     indices = map.eval(values[: map.num_dims], values[map.num_dims :])

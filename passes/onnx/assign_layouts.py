@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import gcd
+from math import gcd, prod
 
 from xdsl.context import Context
 from xdsl.dialects import func
@@ -34,6 +34,7 @@ from dialects.onnx.shape.helpers import effective_kernel, transposed_pads
 from dialects.onnx.types import (
     dims_of,
     element_type_of,
+    is_none,
     is_tensor,
     layout_of,
     none_type,
@@ -41,7 +42,7 @@ from dialects.onnx.types import (
 )
 from passes.krnl.tiles import panel_width, place_axis, row_axis
 from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
-from passes.onnx.editing import take_padding
+from passes.onnx.editing import is_pointwise, take_padding
 from runtime.errors import UnsupportedError
 
 FOLLOWS = frozenset(
@@ -145,6 +146,9 @@ WORTH_A_COPY = 64
 
 CACHE_BYTES, CACHE_WAYS, LINE_BYTES = 32_768, 8, 64
 """The first cache of most cores."""
+
+PAGE_BYTES, MOST_PAGES = 4096, 32
+"""A page of memory, and half as many of them as a core knows the addresses of without delay."""
 
 COLLISION_BYTES = 1024
 """Sixteen cache lines. Caches take their sets from the bits above those of a line."""
@@ -339,14 +343,16 @@ class _Layouts:
         """Whether a panel's lines are so scattered that the first cache cannot hold them all.
 
         There is one for each step of the sum, a row's size from the next one, in those sets of the
-        cache that multiples of this size reach. Many rows make up for the time of a copy.
+        cache that multiples of this size reach, and soon in a page of its own. Many rows make up
+        for the time of a copy.
         """
         if not (isinstance(rows, int) and isinstance(depth, int) and isinstance(columns, int)):
             return False
         row = columns * getattr(element_type_of(value.type), "bitwidth", 32) // 8
         lines = CACHE_BYTES // CACHE_WAYS // max(LINE_BYTES, gcd(row, CACHE_BYTES // CACHE_WAYS))
         is_whole = columns <= self.panel(value, columns, rows)
-        return rows >= WORTH_A_COPY and depth >= CACHE_WAYS * lines and not is_whole
+        collides = depth >= CACHE_WAYS * lines or (row >= PAGE_BYTES and depth >= MOST_PAGES)
+        return rows >= WORTH_A_COPY and collides and not is_whole
 
     def pack(self, op: OnnxOp) -> None:
         """The packed axis innermost, so that what is packed are neighbours in memory."""
@@ -379,6 +385,8 @@ class _Layouts:
         dims, weight_dims = dims_of(data.type), dims_of(weight.type)
         result = dims_of(op.results[0].type)
         if dims is None or weight_dims is None or result is None:
+            return
+        if self.is_alone(op) and self.product_of_places(op, dims, weight_dims, result):
             return
         if self.stays_row_major(op, dims, weight_dims, result):
             self.pad(op, dims, *take_padding(op, dims, weight_dims), None)
@@ -415,13 +423,54 @@ class _Layouts:
         Its rows have to be long enough for vectors of places, its strides short enough.
         """
         is_depthwise = weights[1] == 1 and op.get("group") == dims[1] == weights[0]
-        if not is_depthwise or layout_of(op.operands[0].type) is not None:
-            return False
         columns, stride = result[-1], (op.get("strides") or (1,))[-1]
         if not isinstance(columns, int) or columns < self.panel(op.operands[0], 1):
             return False
+        return is_depthwise and stride <= WIDEST_STRIDE and self.is_alone(op)
+
+    def is_alone(self, op: OnnxOp) -> bool:
+        """Whether a convolution has row-major data and a result that must be row-major."""
         ends = all(isinstance(use.operation, func.ReturnOp) for use in op.results[0].uses)
-        return ends and stride <= WIDEST_STRIDE
+        return ends and layout_of(op.operands[0].type) is None
+
+    def product_of_places(
+        self, op: OnnxOp, dims: Sequence[Dim], weights: Sequence[Dim], result: Sequence[Dim]
+    ) -> bool:
+        """Makes a convolution with a kernel of size 1 the product of its weights with the data.
+
+        So its operands and result need no other layout. Done for constant weights and known sizes.
+        """
+        arrays = [None if is_none(v) else constant_of(v, self.pool) for v in op.operands[1:]]
+        if op.OP_TYPE != "Conv" or arrays[0] is None or not is_pointwise(op, weights[2:]):
+            return False
+        if len(arrays) > 1 and arrays[1] is None and not is_none(op.operands[2]):
+            return False
+        if not all(isinstance(dim, int) for dim in dims) or tuple(dims[2:]) != tuple(result[2:]):
+            return False
+        images, channels, *sizes = (dim for dim in dims if isinstance(dim, int))
+        outputs, element = arrays[0].shape[0], element_type_of(op.results[0].type)
+        matrix = make_const(arrays[0].reshape(outputs, channels), self.pool, "weights")
+        data = _reshaped(op.operands[0], (images, channels, prod(sizes)))
+        kind = tensor_type(element, (images, outputs, prod(sizes)))
+        product = ops.class_of_schema_version("", "MatMul", 13).create(
+            operands=[matrix.result, data[-1].results[0]], result_types=[kind]
+        )
+        made: list[Operation] = [matrix, *data, product]
+        if len(arrays) > 1 and arrays[1] is not None:
+            bias = make_const(arrays[1].reshape(outputs, 1), self.pool, "bias")
+            add = ops.class_of_schema_version("", "Add", 14)
+            operands = [product.results[0], bias.result]
+            made += [bias, add.create(operands=operands, result_types=[kind])]
+        made += _reshaped(made[-1].results[0], tuple(result))
+        assert op.parent is not None
+        for each in made:
+            each.location = op.location
+        op.parent.insert_ops_before(made, op)
+        made[-1].results[0].name_hint = op.results[0].name_hint
+        op.results[0].replace_all_uses_with(made[-1].results[0])
+        op.parent.erase_op(op)
+        self.product(product)
+        return True
 
     def panels_of_groups(self, weight: SSAValue, dims: tuple[Dim, ...], groups: int) -> int:
         """Width of panels that none of two groups share, 0 where groups are no whole vectors."""
@@ -556,6 +605,18 @@ class _Layouts:
         op.operands[0] = pad.results[0]
 
 
+def _reshaped(value: SSAValue, dims: tuple[Dim, ...]) -> list[Operation]:
+    """A Reshape to known sizes, and what it needs."""
+    absent = NoValue.create(result_types=[none_type])
+    sizes = ArrayAttr([StringAttr(str(dim)) for dim in dims])
+    reshape = ops.class_of_schema_version("", "Reshape", 14).create(
+        operands=[value, absent.result],
+        result_types=[tensor_type(element_type_of(value.type), dims)],
+        attributes={"onnx.parameters": DictionaryAttr({"1": sizes})},
+    )
+    return [absent, reshape]
+
+
 def leave_out_taps(
     op: OnnxOp,
     dims: Sequence[Dim],
@@ -567,7 +628,9 @@ def leave_out_taps(
     """Takes the first spatial axis' padding for the kernel's own where many taps are in it.
 
     The kernel then leaves these out, which it can do for axes whose places are no rows of a tile:
-    with large dilations most of a window's lines are outside of a small image.
+    with large dilations most of a window's lines are outside of a small image. Volumes always do
+    without this padding: its planes are much memory, and to leave out a tap is little work beside
+    the plane of taps that it has.
     """
     size, taps, places, *pads = dims[2], weights[2], result[2], before[0], after[0]
     known = [n for n in (size, taps, places, *pads) if isinstance(n, int)]
@@ -580,7 +643,8 @@ def leave_out_taps(
         for place in range(places)
         for tap in range(taps)
     )
-    if inside <= MOST_TAPS * places * taps:
+    is_volume = len(dims) > 4
+    if is_volume or inside <= MOST_TAPS * places * taps:
         rank = len(dims) - 2
         pads = [0] * (2 * rank)
         pads[0], pads[rank] = first, last

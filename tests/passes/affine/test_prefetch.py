@@ -14,13 +14,13 @@ from compiler.ir_text import new_context, parse_module, print_module
 from passes.affine.prefetch import AffinePrefetch
 
 
-def prefetches(text: str, cache_bytes: int = 4096) -> list[str]:
-    """What a module asks for after the pass."""
+def prefetches(text: str, cache_bytes: int = 4096, kind: str = "read") -> list[str]:
+    """What a module asks for after the pass, to read or to write."""
     ctx = new_context()
     module = parse_module(text, ctx)
     AffinePrefetch(cache_bytes=cache_bytes).apply(ctx, module)
     return re.findall(
-        r"affine.prefetch (%\w+\[.*\]), read, locality<2>, data", print_module(module, ctx)
+        rf"affine.prefetch (%\w+\[.*\]), {kind}, locality<2>, data", print_module(module, ctx)
     )
 
 
@@ -56,6 +56,18 @@ def test_steps_of_all_tiles_ask_for_the_next_panel() -> None:
     ]
 
 
+def test_a_tile_asks_for_each_line_of_its_results_once() -> None:
+    text = product("0 to 96 step 6")
+    (stored,) = (line for line in text.splitlines() if "vector_store" in line)
+    below = stored.replace("[%i, %j]", "[%i + 1, %j]")
+    half = stored.replace("[%i, %j]", "[%i, %j + 8]")
+    text = text.replace(stored, "\n".join((stored, half, below)))
+    assert prefetches(text, kind="write") == ["%y[%i, %j]", "%y[%i + 1, %j]"]
+    assert prefetches(text, cache_bytes=1 << 20, kind="write") == []
+    short = text.replace("%k = 0 to 64", "%k = 0 to 8")
+    assert prefetches(short, kind="write") == [], "it would come too late"
+
+
 def test_panels_may_be_shared_out_to_threads() -> None:
     text = product("0 to 96 step 6").replace(
         "affine.for %j = 0 to 96 step 16", "affine.parallel (%j) = (0) to (96) step (16)"
@@ -73,7 +85,7 @@ def test_an_index_may_be_computed_in_front_of_the_load() -> None:
     module = parse_module(text, ctx)
     AffinePrefetch(cache_bytes=4096).apply(ctx, module)
     text = print_module(module, ctx)
-    assert 0 < text.index("affine.apply") < text.index("affine.prefetch")
+    assert 0 < text.index("affine.apply") < text.index("affine.prefetch %w")
 
 
 def test_other_sums_ask_for_what_the_first_one_loads() -> None:

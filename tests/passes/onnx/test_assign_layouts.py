@@ -75,3 +75,28 @@ def test_a_scattered_operand_is_copied_to_panels(
     text = compiler.lower(model, "onnx", passes=passes).as_text()
     assert ("onnx.Identity" in text) == is_copied
     check(model)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_a_convolution_of_size_one_that_stands_alone_is_a_product(with_bias: bool) -> None:
+    generator = np.random.default_rng(0)
+    constants = {"w": generator.standard_normal((70, 20, 1, 1), np.float32)}
+    constants |= {"b": generator.standard_normal(70, np.float32)} if with_bias else {}
+    node = helper.make_node("Conv", ["x", *constants], ["y"])
+    model = make_model([node], {"x": (np.float32, [2, 20, 9, 7])}, constants)
+    passes = Pipeline.default("haswell").until("onnx-form-dispatches")
+    text = compiler.lower(model, "onnx", passes=passes).as_text()
+    assert "onnx.MatMul" in text and "onnx.Conv" not in text
+    assert "#onnx.tensor" not in text, "all is row-major"
+    check(model)
+
+
+def test_volumes_are_not_padded_with_planes() -> None:
+    weights = np.random.default_rng(0).standard_normal((8, 4, 3, 3, 3), np.float32)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[2] * 6, dilations=[2] * 3)
+    model = make_model([node], {"x": (np.float32, [1, 4, 6, 7, 9])}, {"w": weights})
+    passes = Pipeline.default("haswell").until("onnx-form-dispatches")
+    text = compiler.lower(model, "onnx", passes=passes).as_text()
+    assert "pads = array<i64: 2, 0, 0, 2, 0, 0>" in text
+    assert "tensor<1x4x6x11x13xf32" in text
+    check(model)
