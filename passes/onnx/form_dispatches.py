@@ -350,6 +350,10 @@ class Grouping:
                 return f"{group.root.OP_TYPE} computes nothing in front of it"
             if costly and group.root.OP_TYPE not in READ_ONCE:
                 return f"{group.root.OP_TYPE} reads elements again that are costly to compute"
+        elif group.root is not None:
+            root = group.root
+            if not all(_keeps_neighbours(other, root) for other in source.ops):
+                return f"columns of {root.OP_TYPE} would read what is no neighbours in memory"
         if key in MAPS:
             known = maps_only or MAPS[key].forward is not None
             return "" if known else f"{op.OP_TYPE} is computed from where its results lie"

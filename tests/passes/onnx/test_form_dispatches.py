@@ -260,7 +260,8 @@ FUSIONS = {
           y = Mul(p, a)
           z = Softmax(p)
         }""",
-        ["Relu", "MatMul Transpose Add Mul", "Softmax"],
+        # The product's columns would read the transposition's rows, one from each line.
+        ["Relu", "Transpose", "MatMul Add Mul", "Softmax"],
     ),
     "a branch that waits for a root": (
         """g (float[4,4] x) => (float[4,4] y, float[4,4] z) {
