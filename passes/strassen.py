@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from passes.cost import FLOATS, MEMORY_BYTES_PER_CYCLE, Machine, product_cycles
 from passes.krnl.tiles import panel_vectors, tile_rows
-from passes.winograd.cost import FLOATS, MEMORY_BYTES_PER_CYCLE, Machine, product_cycles
 
 Block = tuple[int, int]
 """Row and column of a block, 0 or 1."""
@@ -71,7 +71,7 @@ GATHERING = 30
 """Cycles from seven products of blocks, of a vector each, to four vectors of the result."""
 
 TILE_CYCLES = 32
-"""What a tile costs besides its products, more than `passes/winograd/cost.py` counts: sums over
+"""What a tile costs besides its products, more than `passes/cost.py` counts: sums over
 half the depth begin and end twice as often."""
 
 WORTHWHILE = 0.955

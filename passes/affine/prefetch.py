@@ -111,10 +111,10 @@ class AffinePrefetch(ModulePass):
             return
         known: dict[SSAValue, int] = {}
         lines: set[tuple[SSAValue, int]] = set()
-        behind = {loop: None}
+        behind: set[Operation] = {loop}
         op = loop.next_op
         while op is not None and not op.regions:
-            behind[op] = None
+            behind.add(op)
             if isinstance(op, affine.VectorLoadOp | affine.VectorStoreOp):
                 is_ready = all(index.owner not in behind for index in op.indices)
                 line = _element(op, known) * _bytes(op.memref) // LINE_BYTES

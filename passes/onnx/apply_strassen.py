@@ -24,9 +24,9 @@ from dialects.krnl import integer
 from dialects.onnx.constants import ConstantPool, constant_of, make_const, pool_of
 from dialects.onnx.ops import NoValue, OnnxOp, StrassenMatMul, StrassenSums
 from dialects.onnx.types import dims_of, element_type_of, is_none, none_type, tensor_type
+from passes.cost import Machine
 from passes.onnx.editing import is_pointwise
 from passes.strassen import LEFT, plan
-from passes.winograd.cost import Machine
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ from dialects.onnx.constants import ConstantPool, array_of, make_const, pool_of
 from dialects.onnx.ops import Const, OnnxOp, WinogradConv
 from dialects.onnx.shape.helpers import resolve_pads
 from dialects.onnx.types import dims_of, dtype_of, is_none
+from passes.cost import FLOATS, INTEGERS, Machine
 from passes.onnx.pack_integers import packed
-from passes.winograd.cost import FLOATS, INTEGERS, Costs, Layer, Machine, Plan, costs
+from passes.winograd.cost import Costs, Layer, Plan, costs
 from passes.winograd.integers import fits, transformed_integers
 from passes.winograd.matrices import POINTS, TAPS, transformed_weights
 from runtime.errors import InputError

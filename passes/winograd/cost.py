@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from dialects.onnx.dims import Dim
-from passes.krnl.tiles import panel_width, tile_rows
+from passes.cost import FLOATS, MEMORY_BYTES_PER_CYCLE, Machine, Numbers, product_cycles
+from passes.krnl.tiles import panel_width
 from passes.winograd.matrices import POINTS, TAPS, length_of, matrices, operation_count
 
 OPERATIONS_PER_CYCLE = 3
@@ -35,11 +36,7 @@ OVERLAP = 0.6
 """How much of the shorter one, of computing and reading weights, the other one hides: a model's
 weights do not stay in a cache from one run to the next."""
 
-MEMORY_BYTES_PER_CYCLE = 4
 SHARED_CACHE_BYTES_PER_CYCLE = 8
-
-TILE_OVERHEAD = 16
-"""Cycles to begin and end a tile of registers."""
 
 SCRATCH_BYTES = 1 << 20
 """The most that the buffers of one thread may take on its stack."""
@@ -58,35 +55,6 @@ WORTHWHILE = 0.9
 
 SUM_BYTES = 4
 """Bytes of a sum of products, which is a lane of a vector."""
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What is multiplied: how many numbers of an operand each lane takes in with one product, how
-    many of these a core starts in a cycle, and the bytes of a direct weight and of a mapped number.
-    """
-
-    group: int
-    products_per_cycle: float
-    weight_bytes: int
-    mapped_bytes: int
-
-
-FLOATS = Numbers(1, 2, 4, 4)
-"""float32: a multiply-add is one operation."""
-
-INTEGERS = Numbers(2, 1.5, 1, 2)
-"""Bytes, and what the maps make of them: the sum of a pair's products is added by another one."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A core: lanes and number of vector registers, its own and the shared cache."""
-
-    lanes: int
-    registers: int
-    l2_bytes: int
-    l3_bytes: int
 
 
 @dataclass(frozen=True)
@@ -147,18 +115,6 @@ def columns_at_a_time(outputs: int, panel: int) -> int:
 
 def _known(dim: Dim, assumed: int) -> int:
     return dim if isinstance(dim, int) else assumed
-
-
-def product_cycles(
-    machine: Machine, numbers: Numbers, rows: int, columns: int, depth: int
-) -> float:
-    """Products of [rows, depth] with [depth, columns] packed in panels, tile by tile."""
-    panel = panel_width(columns, machine.lanes, machine.registers)
-    vectors = panel // machine.lanes
-    height = tile_rows(rows, vectors, machine.registers)
-    tiles = -(-rows // height) * -(-columns // panel)
-    cycles = -(-depth // numbers.group) / numbers.products_per_cycle + 1
-    return tiles * (height * vectors * cycles + TILE_OVERHEAD)
 
 
 def _direct(layer: Layer, machine: Machine) -> int:

@@ -4,7 +4,7 @@
 
 The nest is marked with its row and column loop, which is all that the schedule needs to make a
 register tile of it. The right-hand side comes packed in panels of columns, a convolution's input
-channels-last (`passes/onnx/assign_layouts.py` sees to both), so that columns are neighbours in
+channels-last (`passes/onnx/assign_layouts/` sees to both), so that columns are neighbours in
 memory. `onnx-decompose-integers` has taken the zero points out of products of bytes.
 """
 

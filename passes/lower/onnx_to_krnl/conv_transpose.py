@@ -12,7 +12,7 @@ plus a constant. So each phase is a convolution with some of the taps, a nest ma
       acc = 0
       for j, c:  acc += data[q + offset - j * back, c] * weight[c, m, k0 + step * j]
 
-Requires what `passes/onnx/assign_layouts.py` does: known `pads`, data channels-last with margins of
+Requires what `passes/onnx/assign_layouts/` does: known `pads`, data channels-last with margins of
 zeros (`onnx.margins` in front) so wide that no tap leaves them, weights packed by output channels.
 """
 

@@ -5,7 +5,7 @@
         for sequence, gate unit:  sums = state * R^T              a product, tiled like any other
         for sequence, unit:       state = cell(gates + sums, state)      a loop over neighbours
 
-The recurrent weights come packed in panels of gate units (`passes/onnx/assign_layouts.py`). States
+The recurrent weights come packed in panels of gate units (`passes/onnx/assign_layouts/`). States
 and sums are small buffers in the accumulator's type, so that short floats are rounded only where
 they leave. The formulas are those of the ONNX operator specifications, but that `clip` acts on
 the gates alone, as in onnxruntime.

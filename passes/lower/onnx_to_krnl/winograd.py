@@ -16,7 +16,7 @@ block behind the last tile does that one again.
 Of integers `data_` has 16 bits and is multiplied in pairs of channels; elements come as multiples
 of the outputs (`passes/winograd/integers.py`).
 
-Requires channels-last data and packed weights (`passes/onnx/assign_layouts.py`).
+Requires channels-last data and packed weights (`passes/onnx/assign_layouts/`).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def test_loops_go_in_the_order_in_which_the_result_is_stored(operator: str) -> N
     else:
         front = helper.make_node("Resize", ["x", "", "scales"], ["t"], mode="linear")
     channels = 32 if operator == "Concat" else 16
-    constants = {"w": np.ones((8, channels, 1, 1), np.float32) / 8}
+    constants = {"w": np.ones((8, channels, 3, 3), np.float32) / 72}
     constants |= {"scales": np.array([1, 1, 2, 2], np.float32)} if operator == "Resize" else {}
     inputs = {"x": (np.float32, SIZE)} | ({"z": (np.float32, SIZE)} if operator == "Concat" else {})
     nodes = [front, helper.make_node("Conv", ["t", "w"], ["y"])]

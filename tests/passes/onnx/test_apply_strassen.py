@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from passes.cost import Machine
 from passes.krnl.tiles import tile_rows
 from passes.strassen import LEFT, MOST_ROWS, RESULTS, RIGHT, pair_width, plan
-from passes.winograd.cost import Machine
 
 AVX2 = Machine(8, 16, 524_288, 33_554_432)
 AVX512 = Machine(16, 32, 2_097_152, 33_554_432)

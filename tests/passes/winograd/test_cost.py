@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dialects.onnx.dims import symbol
-from passes.winograd.cost import SCRATCH_BYTES, Layer, Machine, Plan, costs
+from passes.cost import Machine
+from passes.winograd.cost import SCRATCH_BYTES, Layer, Plan, costs
 
 SMALL = Machine(lanes=8, registers=16, l2_bytes=512 << 10, l3_bytes=32 << 20)
 WIDE = Machine(lanes=16, registers=32, l2_bytes=2 << 20, l3_bytes=64 << 20)

@@ -1,0 +1,137 @@
+"""Layouts of convolutions: channels-last data, packed weights, no padding left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xdsl.dialects import func
+from xdsl.ir import SSAValue
+
+from dialects.krnl import integers
+from dialects.onnx.dims import Dim
+from dialects.onnx.ops import OnnxOp
+from dialects.onnx.types import dims_of, element_type_of, layout_of, tensor_type
+from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
+from passes.onnx.assign_layouts.layouts import Layouts, channels_last, set_type
+from passes.onnx.assign_layouts.padding import leave_out_taps, margins, put_in_front
+from passes.onnx.assign_layouts.products import product_of_places
+from passes.onnx.editing import take_padding
+
+COLLISION_BYTES = 1024
+"""Sixteen cache lines. Caches take their sets from the bits above those of a line."""
+
+
+def convolution(layouts: Layouts, op: OnnxOp) -> None:
+    """Channels-last data and result, packed weights, padding made explicit."""
+    data, weight = op.operands[:2]
+    dims, weight_dims = dims_of(data.type), dims_of(weight.type)
+    result = dims_of(op.results[0].type)
+    if dims is None or weight_dims is None or result is None:
+        return
+    if is_alone(op) and product_of_places(layouts, op, dims, weight_dims, result):
+        return
+    if stays_row_major(layouts, op, dims, weight_dims, result):
+        put_in_front(op, dims, *take_padding(op, dims, weight_dims), None)
+        layouts.row_major_operands(op)
+        return
+    order = channels_last(len(dims))
+    spatial = range(2, len(dims))
+    before, after = take_padding(op, dims, weight_dims)
+    if op.get("group") == 1:
+        leave_out_taps(op, dims, weight_dims, result, before, after)
+    panel = panels_of_groups(layouts, weight, weight_dims, op.get("group"))
+    if panel:
+        layouts.convert(op, 1, (0, *spatial, 1, 0), panel)
+    else:
+        layouts.convert(op, 1, (*spatial, 1, 0))
+    is_padded, channels = any([*before, *after]), weight_dims[1]
+    assert isinstance(channels, int)
+    if op.get("group") > 1 and panel and is_padded and _collides(data, dims[1]):
+        # A copy is made anyway: one in which a group's channels at all places are neighbours.
+        put_in_front(op, dims, before, after, (0, 1, *spatial, 1), channels)
+    else:
+        put_in_front(op, dims, before, after, order)
+        layouts.convert(op, 0, order)
+    for number in range(2, len(op.operands)):
+        layouts.convert(op, number, None)
+    value = op.results[0]
+    set_type(value, tensor_type(element_type_of(value.type), result, order))
+
+
+def winograd_convolution(layouts: Layouts, op: OnnxOp) -> None:
+    """Channels-last data and result, packed weights; padding stays the kernel's own."""
+    result, weights = dims_of(op.results[0].type), dims_of(op.operands[1].type)
+    assert result is not None and weights is not None
+    order = channels_last(len(result))
+    layouts.convert(op, 0, order)
+    layouts.convert(op, 1, (0, 2, 1, 2), layouts.panel(op.operands[1], weights[2]))
+    layouts.convert(op, 2, None)
+    value = op.results[0]
+    set_type(value, tensor_type(element_type_of(value.type), result, order))
+
+
+def transposed_convolution(layouts: Layouts, op: OnnxOp) -> None:
+    """Channels-last data with margins for the kernel, packed weights, resolved attributes."""
+    data, weight = op.operands[:2]
+    dims, weights = dims_of(data.type), dims_of(weight.type)
+    result = dims_of(op.results[0].type)
+    if dims is None or weights is None or result is None:
+        return
+    spatial = range(2, len(dims))
+    order = channels_last(len(dims))
+    before, after = margins(op, dims, weights, result)
+    put_in_front(op, dims, before, after, order)
+    op.attributes["onnx.margins"] = integers(tuple(before))
+    layouts.convert(op, 0, order)
+    if op.get("group") == 1:
+        layouts.convert(op, 1, (1, *spatial, 0, 1), layouts.panel(weight, weights[1]))
+    else:
+        layouts.convert(op, 1, (*spatial, 1, 0) if weights[1] == 1 else (*spatial, 0, 1))
+    for number in range(2, len(op.operands)):
+        layouts.convert(op, number, None)
+    value = op.results[0]
+    set_type(value, tensor_type(element_type_of(value.type), result, order))
+
+
+def stays_row_major(
+    layouts: Layouts, op: OnnxOp, dims: Sequence[Dim], weights: Sequence[Dim], result: Sequence[Dim]
+) -> bool:
+    """Whether a depthwise convolution stands alone: transpositions would cost more than it.
+
+    Its rows have to be long enough for vectors of places, its strides short enough.
+    """
+    is_depthwise = weights[1] == 1 and op.get("group") == dims[1] == weights[0]
+    columns, stride = result[-1], (op.get("strides") or (1,))[-1]
+    if not isinstance(columns, int) or columns < layouts.panel(op.operands[0], 1):
+        return False
+    return is_depthwise and stride <= WIDEST_STRIDE and is_alone(op)
+
+
+def is_alone(op: OnnxOp) -> bool:
+    """Whether a convolution has row-major data and a result that must be row-major."""
+    ends = all(isinstance(use.operation, func.ReturnOp) for use in op.results[0].uses)
+    return ends and layout_of(op.operands[0].type) is None
+
+
+def panels_of_groups(layouts: Layouts, weight: SSAValue, dims: tuple[Dim, ...], groups: int) -> int:
+    """Width of panels that none of two groups share, 0 where groups are no whole vectors."""
+    width = layouts.panel(weight, dims[0] if groups == 1 else _share(dims[0], groups))
+    if groups == 1:
+        return width
+    lanes = layouts.panel(weight, 1)
+    widths = range(width, 0, -lanes)
+    return next((w for w in widths if _share(dims[0], groups) % w == 0), 0)
+
+
+def _share(channels: Dim, groups: int) -> int:
+    assert isinstance(channels, int), "a convolution's weights have static sizes"
+    return channels // groups
+
+
+def _collides(data: SSAValue, channels: Dim) -> bool:
+    """Whether channels-last neighbours are so many bytes apart that few of them stay in a cache.
+
+    They are then mapped to a sixteenth of its sets, or fewer.
+    """
+    width = getattr(element_type_of(data.type), "bitwidth", 32) // 8
+    return isinstance(channels, int) and channels * width % COLLISION_BYTES == 0
