@@ -200,6 +200,9 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     per_group = _per_group(outputs, groups)
     narrow = _is_narrow(outputs, groups, channels)
     is_row_major = layout_of(result.type) is None
+    if is_row_major and any(pads):
+        _padded_planes(k, op, bias)
+        return
 
     def body(ivs: list[Affine]) -> None:
         if is_row_major:
@@ -242,6 +245,58 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     elif groups > 1 and not narrow:
         space, rows = [groups, *space[:-1], per_group], rows + 1
     k.nest(space, body, contraction=(rows, len(space) - 1))
+
+
+def _padded_planes(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
+    """A depthwise convolution of row-major images, plane by plane.
+
+    Each plane is copied to a buffer of the thread's own, with its padding around it.
+    """
+    data, weight = op.operands[:2]
+    dims, pads = k.dims(op.results[0]), op.get("pads")
+    element, output = k.element(data), k.element(op.results[0])
+    accumulator = accumulator_type(output)
+    strides, dilations = (spatial_attribute(op, name, 2) for name in ("strides", "dilations"))
+    (top, bottom), (left, right) = (
+        (pads[axis], pads[axis] + size)
+        for axis, size in enumerate(k.dims(data)[2:])
+        if isinstance(size, int)
+    )
+    height, width = bottom + pads[2], right + pads[3]
+
+    def plane(ivs: list[Affine]) -> None:
+        padded = k.scratch([height, width], element)
+        zero = k.s.const(0, element)
+
+        def clear(lines: tuple[int, int], places: tuple[int, int]) -> None:
+            if lines[0] < lines[1] and places[0] < places[1]:
+                k.nest([lines, places], lambda at: k.store(zero, padded, at))
+
+        def copy(at: list[Affine]) -> None:
+            value = k.read(data, [*ivs, at[0] - top, at[1] - left])
+            k.store(value, padded, at)
+
+        def sum_of_taps(at: list[Affine]) -> None:
+            def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+                entries = [
+                    p * s + t * d for p, s, t, d in zip(at, strides, taps, dilations, strict=True)
+                ]
+                b = k.read(weight, [ivs[1], affine(0), *taps])
+                return [accumulate(k, op, carried[0], k.load(padded, entries, element), b)]
+
+            (total,) = k.reduce(k.dims(weight)[2:], [k.s.const(0, accumulator)], step)
+            if bias is not None:
+                total = k.s.add(total, k.s.cast(k.read(bias, [ivs[1]]), accumulator))
+            k.give(op.results[0], [*ivs, *at], k.s.cast(total, output))
+
+        clear((0, top), (0, width))
+        clear((top, bottom), (0, left))
+        k.nest([(top, bottom), (left, right)], copy)
+        clear((top, bottom), (right, width))
+        clear((bottom, height), (0, width))
+        k.nest(dims[2:], sum_of_taps, contraction=(0, 1))
+
+    k.nest(dims[:2], plane)
 
 
 def _taps_inside(k: Kernel, op: OnnxOp, axis: int, place: Affine) -> tuple[Affine, Affine]:

@@ -17,6 +17,9 @@ from passes.onnx.assign_layouts.padding import leave_out_taps, margins, put_in_f
 from passes.onnx.assign_layouts.products import product_of_places
 from passes.onnx.editing import take_padding
 
+LARGEST_PLANE = 262_144
+"""Bytes of a padded plane that stays in a core's cache."""
+
 COLLISION_BYTES = 1024
 """Sixteen cache lines. Caches take their sets from the bits above those of a line."""
 
@@ -31,7 +34,11 @@ def convolution(layouts: Layouts, op: OnnxOp) -> None:
     if is_alone(op) and product_of_places(layouts, op, dims, weight_dims, result):
         return
     if stays_row_major(layouts, op, dims, weight_dims, result):
-        put_in_front(op, dims, *take_padding(op, dims, weight_dims), None)
+        before, after = take_padding(op, dims, weight_dims)
+        if copies_planes(op, dims, before, after):
+            op.properties["pads"] = integers((*before, *after))  # type: ignore[arg-type]
+        else:
+            put_in_front(op, dims, before, after, None)
         layouts.row_major_operands(op)
         return
     order = channels_last(len(dims))
@@ -105,6 +112,18 @@ def stays_row_major(
     if not isinstance(columns, int) or columns < layouts.panel(op.operands[0], 1):
         return False
     return is_depthwise and stride <= WIDEST_STRIDE and is_alone(op)
+
+
+def copies_planes(
+    op: OnnxOp, dims: Sequence[Dim], before: Sequence[Dim], after: Sequence[Dim]
+) -> bool:
+    """Whether a row-major convolution's kernel pads images itself, one plane at a time."""
+    sizes = [*dims[2:], *before, *after]
+    if len(dims) != 4 or not all(isinstance(size, int) for size in sizes):
+        return False
+    height, width = (size + a + b for size, a, b in zip(dims[2:], before, after, strict=True))
+    width_of_element = getattr(element_type_of(op.operands[0].type), "bitwidth", 32) // 8
+    return height * width * width_of_element <= LARGEST_PLANE  # type: ignore[operator]
 
 
 def is_alone(op: OnnxOp) -> bool:

@@ -13,17 +13,22 @@ import compiler
 from compiler.pipeline import Pipeline
 
 
-def layouts(
+def lowered(
     channels: int, groups: int, pads: int, columns: int = 9, strides: int = 1, last: bool = False
-) -> list[str]:
-    """The types of a grouped convolution's data and weights, ``last`` or before a Relu."""
+) -> str:
+    """A grouped convolution with its layouts, ``last`` or before a Relu."""
     weights = np.zeros((channels, channels // groups, 3, 3), np.float32)
     attributes = {"group": groups, "pads": [pads] * 4, "strides": [strides] * 2}
     nodes = [helper.make_node("Conv", ["x", "w"], ["y" if last else "c"], **attributes)]
     nodes += [] if last else [helper.make_node("Relu", ["c"], ["y"])]
     model = make_model(nodes, {"x": (np.float32, [1, channels, 9, columns])}, {"w": weights})
     passes = Pipeline.default("haswell").until("onnx-form-dispatches")
-    text = compiler.lower(model, "onnx", passes=passes).as_text()
+    return compiler.lower(model, "onnx", passes=passes).as_text()
+
+
+def layouts(*sizes: int, **options: int) -> list[str]:
+    """The types of a grouped convolution's data and weights."""
+    text = lowered(*sizes, **options)
     (line,) = (line for line in text.splitlines() if "onnx.Conv." in line)
     types = line[line.rindex(" : (") : line.rindex(" -> ")]
     return re.findall(r"#onnx\.tensor<\[.*?\], (.*?)>>", types)
@@ -49,6 +54,7 @@ def test_groups(channels: int, groups: int, pads: int, data: str, weights: str) 
 
 def test_a_depthwise_convolution_that_stands_alone_stays_row_major() -> None:
     assert layouts(8, 8, 1, columns=8, last=True) == []
+    assert "onnx.Pad" not in lowered(8, 8, 1, columns=8, last=True), "its kernel pads each plane"
     assert layouts(8, 8, 1, columns=8) != [], "what follows is computed channels-last"
     assert layouts(8, 8, 1, columns=7, last=True) != [], "shorter than a vector"
     assert layouts(8, 8, 1, columns=80, strides=5, last=True) != [], "too far apart for shuffles"
