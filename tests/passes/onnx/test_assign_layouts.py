@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ def lowered(
     return compiler.lower(model, "onnx", passes=passes).as_text()
 
 
-def layouts(*sizes: int, **options: int) -> list[str]:
+def layouts(*sizes: int, **options: Any) -> list[str]:
     """The types of a grouped convolution's data and weights."""
     text = lowered(*sizes, **options)
     (line,) = (line for line in text.splitlines() if "onnx.Conv." in line)
