@@ -106,25 +106,18 @@ class AffinePrefetch(ModulePass):
 
     def _ask_for_results(self, site: _Site) -> None:
         """Asks in front of a sum for the lines that are loaded and stored behind it."""
-        loop, block = site.loop, site.loop.parent
+        block = site.loop.parent
         if block is None or site.trips < LONG_SUM:
             return
-        known: dict[SSAValue, int] = {}
         lines: set[tuple[SSAValue, int]] = set()
-        behind: set[Operation] = {loop}
-        op = loop.next_op
-        while op is not None and not op.regions:
-            behind.add(op)
-            if isinstance(op, affine.VectorLoadOp | affine.VectorStoreOp):
-                is_ready = all(index.owner not in behind for index in op.indices)
-                line = _element(op, known) * _bytes(op.memref) // LINE_BYTES
-                if is_ready and self._is_large(op.memref) and (op.memref, line) not in lines:
-                    lines.add((op.memref, line))
-                    is_written = isinstance(op, affine.VectorStoreOp)
-                    places = [AffineDimExpr(place) for place in range(len(op.indices))]
-                    made = _prefetch(op, op.indices, _indices(op, places), is_written)
-                    block.insert_op_before(made, loop)
-            op = op.next_op
+        for access in _behind(site.loop):
+            line = access.memref, _element(access, {}) * _bytes(access.memref) // LINE_BYTES
+            if line not in lines and self._is_large(access.memref):
+                lines.add(line)
+                places = [AffineDimExpr(place) for place in range(len(access.indices))]
+                is_written = isinstance(access, affine.VectorStoreOp)
+                made = _prefetch(access, access.indices, _indices(access, places), is_written)
+                block.insert_op_before(made, site.loop)
 
     def _is_large(self, buffer: SSAValue) -> bool:
         """Whether a buffer comes from outside of the kernel and does not stay in the cache."""
@@ -182,6 +175,17 @@ class _Block:
 def _is_of_vectors(loop: affine.ForOp) -> bool:
     """Whether a sum is one of a tile; LLVM would not make vectors of others that asked."""
     return any(isinstance(op.type, VectorType) for op in loop.inits)
+
+
+def _behind(loop: affine.ForOp) -> Iterator[_Access]:
+    """What is loaded and stored behind a loop at places that are known in front of it."""
+    behind: set[Operation | Block] = {loop}
+    op = loop.next_op
+    while op is not None and not op.regions:
+        behind.add(op)
+        if isinstance(op, _Access) and not any(index.owner in behind for index in op.indices):
+            yield op
+        op = op.next_op
 
 
 def _around(loop: affine.ForOp) -> Iterator[_Loop]:
