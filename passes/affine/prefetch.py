@@ -60,8 +60,6 @@ LINE_BYTES = 64
 MOST_REUSE = 128
 """If each number is loaded more often than that, the first time does not matter."""
 
-_Access = affine.VectorLoadOp | affine.VectorStoreOp
-
 FEW_TRIPS = 16
 """Loops that are tried at every value of their variable; others at the first and the last."""
 
@@ -70,6 +68,8 @@ LOCALITY = 2
 
 LONG_SUM = 16
 """Steps that are worth asking in front of them for what is stored behind."""
+
+_Access = affine.VectorLoadOp | affine.VectorStoreOp
 
 
 @dataclass(frozen=True)

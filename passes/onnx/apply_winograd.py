@@ -88,23 +88,23 @@ class _Rewriting:
         cycles = {"direct": integer(found.direct)}
         cycles |= {f"tile{plan.tile}": integer(plan.cycles) for plan in found.plans}
         op.attributes["onnx.cycles"] = DictionaryAttr(cycles)
-        plan = self.chosen(op, found, layer.stride)
+        plan = self.chosen(op, found)
         if plan is not None:
-            self.replace(op, plan, layer.stride)
+            self.replace(op, plan)
 
-    def chosen(self, op: OnnxOp, found: Costs, stride: int) -> Plan | None:
+    def chosen(self, op: OnnxOp, found: Costs) -> Plan | None:
         """The plan to take."""
         if not self.tile:
-            return found.best_of(lambda plan: self.is_exact(op, plan, stride))
+            return found.best_of(lambda plan: self.is_exact(op, plan))
         (plan,) = (plan for plan in found.plans if plan.tile == self.tile)
-        return plan if self.is_exact(op, plan, stride) else None
+        return plan if self.is_exact(op, plan) else None
 
-    def is_exact(self, op: OnnxOp, plan: Plan, stride: int) -> bool:
+    def is_exact(self, op: OnnxOp, plan: Plan) -> bool:
         """Whether integers stay in range; floats round in any case."""
         if op.OP_TYPE == "Conv":
             return True
         data, weight = op.operands[:2]
-        return fits(self.array(weight), dtype_of(data.type), plan.tile, stride)
+        return fits(self.array(weight), dtype_of(data.type), plan.tile, plan.stride)
 
     def array(self, weight: SSAValue) -> np.ndarray:
         """The weights."""
@@ -112,9 +112,9 @@ class _Rewriting:
         assert isinstance(owner, Const)
         return array_of(owner.value, weight.type, self.pool)
 
-    def replace(self, op: OnnxOp, plan: Plan, stride: int) -> None:
+    def replace(self, op: OnnxOp, plan: Plan) -> None:
         """Puts a WinogradConv in the place of a convolution."""
-        weight = self.weight(op.operands[1], plan.tile, stride)
+        weight = self.weight(op.operands[1], plan.tile, plan.stride)
         weight.location = op.location
         block = op.parent
         assert block is not None
@@ -126,7 +126,7 @@ class _Rewriting:
             result_types=[op.results[0].type],
             properties={
                 "tile": integer(plan.tile),
-                "stride": integer(stride),
+                "stride": integer(plan.stride),
                 "block": integer(plan.block),
                 "groups": integer(plan.groups),
                 "pads": integers(_pads(op) or ()),

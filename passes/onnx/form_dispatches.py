@@ -409,23 +409,18 @@ class Grouping:
 
         Behind a root rather than beside: what stands beside may then join the root's group, too.
         """
-
-        def rank(group: Group) -> tuple[bool, int]:
-            return group.root is not None, group.number
-
-        best: Group | None = None
+        found: list[Group] = []
         for operand in op.operands:
             owner = operand.owner
             group = self.group_of.get(owner) if isinstance(owner, Operation) else None
-            if group is None or not self.is_dispatch(group) or group is best:
+            if group is None or not self.is_dispatch(group) or group in found:
                 continue
             if obstacle := self._why_not_join(op, key, operand, group):
                 assert isinstance(owner, Operation)
                 self.obstacles.setdefault((owner, op), obstacle)
                 continue
-            if best is None or rank(group) > rank(best):
-                best = group
-        return best
+            found.append(group)
+        return max(found, key=lambda group: (group.root is not None, group.number), default=None)
 
     def _why_not_join(
         self, op: OnnxOp, key: tuple[str, str], operand: SSAValue, group: Group

@@ -240,12 +240,12 @@ def _sum_of_dequantized(r: Rewriter, value: SSAValue, unit: SSAValue) -> SSAValu
     if addition is None:
         return None
     sides = [dequantized_bytes(r, operand) for operand in addition.operands]
-    if None in sides or any(r.constant(side.scale) is None for side in sides if side):
+    known = [side for side in sides if side and r.constant(side.scale) is not None]
+    if len(known) < len(sides):
         return None
     terms = [
         r.make("DequantizeLinear", side.data, quotient(r, side.scale, unit), side.zero)
-        for side in sides
-        if side
+        for side in known
     ]
     return r.make("Add", *terms)
 

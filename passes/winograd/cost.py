@@ -75,6 +75,7 @@ class Plan:
     """How a layer is computed: see `onnx.WinogradConv`. ``cycles`` is what that costs."""
 
     tile: int
+    stride: int
     block: int
     groups: int
     cycles: int
@@ -196,7 +197,8 @@ class _Estimate:
         computing = images * blocks * self.block_cycles(block, groups)
         again = (images * blocks - 1) / self.weight_rate
         reading = self.weight_bytes * (1 / MEMORY_BYTES_PER_CYCLE + again)
-        return Plan(self.tile, block, groups, _overlapped(computing, reading))
+        cycles = _overlapped(computing, reading)
+        return Plan(self.tile, self.layer.stride, block, groups, cycles)
 
     def block_cycles(self, block: int, groups: int) -> float:
         """What a block costs besides reading the weights."""

@@ -192,8 +192,7 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     dilations = spatial_attribute(op, "dilations", rank)
     pads = op.get("pads") or (0,) * (2 * rank)
     before, after = pads[:rank], pads[rank:]
-    element = k.element(result)
-    accumulator = accumulator_type(element)
+    accumulator = accumulator_type(k.element(result))
     if rank == 0:
         _joined_conv(k, op, bias)
         return
@@ -233,9 +232,7 @@ def conv(k: Kernel, op: OnnxOp) -> None:
         ]
         taps = [*lines, channels, width] if narrow else [*lines, width, channels]
         (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
-        if bias is not None:
-            total = k.s.add(total, k.s.cast(k.read(bias, [output]), accumulator))
-        k.give(result, [image, output, *place], k.s.cast(total, element))
+        _give(k, result, [image, output, *place], total, bias, output)
 
     space: list[Dim] = [dims[0], *dims[2:], outputs]
     rows = 1 + place_axis(dims[2:])
@@ -247,6 +244,20 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     k.nest(space, body, contraction=(rows, len(space) - 1))
 
 
+def _give(
+    k: Kernel,
+    result: SSAValue,
+    entries: list[Affine],
+    total: Scalar,
+    bias: SSAValue | None,
+    output: Affine,
+) -> None:
+    """An element of a convolution's result: a sum, and the bias of its channel."""
+    if bias is not None:
+        total = k.s.add(total, k.s.cast(k.read(bias, [output]), total.element))
+    k.give(result, entries, k.s.cast(total, k.element(result)))
+
+
 def _padded_planes(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
     """A depthwise convolution of row-major images, plane by plane.
 
@@ -254,8 +265,7 @@ def _padded_planes(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
     """
     data, weight = op.operands[:2]
     dims, pads = k.dims(op.results[0]), op.get("pads")
-    element, output = k.element(data), k.element(op.results[0])
-    accumulator = accumulator_type(output)
+    element, accumulator = k.element(data), accumulator_type(k.element(op.results[0]))
     strides, dilations = (spatial_attribute(op, name, 2) for name in ("strides", "dilations"))
     (top, bottom), (left, right) = (
         (pads[axis], pads[axis] + size)
@@ -285,9 +295,7 @@ def _padded_planes(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
                 return [accumulate(k, op, carried[0], k.load(padded, entries, element), b)]
 
             (total,) = k.reduce(k.dims(weight)[2:], [k.s.const(0, accumulator)], step)
-            if bias is not None:
-                total = k.s.add(total, k.s.cast(k.read(bias, [ivs[1]]), accumulator))
-            k.give(op.results[0], [*ivs, *at], k.s.cast(total, output))
+            _give(k, op.results[0], [*ivs, *at], total, bias, ivs[1])
 
         clear((0, top), (0, width))
         clear((top, bottom), (0, left))
@@ -316,8 +324,7 @@ def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
     """A kernel of size 1, the places of all images being rows (`collapse.py`)."""
     data, weight, result = op.operands[0], op.operands[1], op.results[0]
     window = [affine(0)] * (len(k.dims(weight)) - 2)
-    element = k.element(result)
-    accumulator = accumulator_type(element)
+    accumulator = accumulator_type(k.element(result))
 
     def body(ivs: list[Affine]) -> None:
         row, output = ivs
@@ -328,9 +335,7 @@ def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
             return [accumulate(k, op, carried[0], a, b)]
 
         (total,) = k.reduce([k.dims(data)[1]], [k.s.const(0, accumulator)], step)
-        if bias is not None:
-            total = k.s.add(total, k.s.cast(k.read(bias, [output]), accumulator))
-        k.give(result, ivs, k.s.cast(total, element))
+        _give(k, result, ivs, total, bias, output)
 
     k.nest(k.dims(result), body, contraction=(0, 1))
 

@@ -25,13 +25,13 @@ from xdsl.passes import ModulePass
 from dialects.onnx import ops
 from dialects.onnx.constants import pool_of
 from dialects.onnx.ops import Const, OnnxOp
-from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of, tensor_type
+from dialects.onnx.types import dims_of, is_tensor, layout_of
 from passes.onnx.assign_layouts.convolutions import (
     convolution,
     transposed_convolution,
     winograd_convolution,
 )
-from passes.onnx.assign_layouts.layouts import Layouts, columns_last, panel_of_order, set_type
+from passes.onnx.assign_layouts.layouts import Layouts, columns_last, panel_of_order, set_layout
 from passes.onnx.assign_layouts.products import product, strassen_product
 
 __all__ = ["AssignLayouts"]
@@ -219,16 +219,16 @@ def _follow(layouts: Layouts, op: OnnxOp) -> None:
     for value in op.results:
         dims = dims_of(value.type) if is_tensor(value.type) else None
         if dims is not None and len(dims) == len(result):
-            set_type(value, tensor_type(element_type_of(value.type), dims, order))
+            set_layout(value, order)
 
 
 def _pack(layouts: Layouts, op: OnnxOp) -> None:
     """The packed axis innermost, so that what is packed are neighbours in memory."""
-    dims, axis, result = dims_of(op.operands[0].type), op.get("axis"), op.results[0]
+    dims, axis = dims_of(op.operands[0].type), op.get("axis")
     assert dims is not None
     order = (*(other for other in range(len(dims)) if other != axis), axis)
     layouts.convert(op, 0, order)
-    set_type(result, tensor_type(element_type_of(result.type), dims_of(result.type), order))
+    set_layout(op.results[0], order)
 
 
 def _recurrence(layouts: Layouts, op: OnnxOp) -> None:

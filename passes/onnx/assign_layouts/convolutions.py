@@ -10,9 +10,9 @@ from xdsl.ir import SSAValue
 from dialects.krnl import integers
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import dims_of, element_type_of, layout_of, tensor_type
+from dialects.onnx.types import dims_of, layout_of
 from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
-from passes.onnx.assign_layouts.layouts import Layouts, channels_last, set_type
+from passes.onnx.assign_layouts.layouts import Layouts, bits_of_element, channels_last, set_layout
 from passes.onnx.assign_layouts.padding import leave_out_taps, margins, put_in_front
 from passes.onnx.assign_layouts.products import product_of_places
 from passes.onnx.editing import take_padding
@@ -26,11 +26,10 @@ COLLISION_BYTES = 1024
 
 def convolution(layouts: Layouts, op: OnnxOp) -> None:
     """Channels-last data and result, packed weights, padding made explicit."""
-    data, weight = op.operands[:2]
-    dims, weight_dims = dims_of(data.type), dims_of(weight.type)
-    result = dims_of(op.results[0].type)
-    if dims is None or weight_dims is None or result is None:
+    sizes = _sizes(op)
+    if sizes is None:
         return
+    (data, weight), (dims, weight_dims, result) = op.operands[:2], sizes
     if is_alone(op) and product_of_places(layouts, op, dims, weight_dims, result):
         return
     if stays_row_major(layouts, op, dims, weight_dims, result):
@@ -59,10 +58,7 @@ def convolution(layouts: Layouts, op: OnnxOp) -> None:
     else:
         put_in_front(op, dims, before, after, order)
         layouts.convert(op, 0, order)
-    for number in range(2, len(op.operands)):
-        layouts.convert(op, number, None)
-    value = op.results[0]
-    set_type(value, tensor_type(element_type_of(value.type), result, order))
+    _end(layouts, op, order)
 
 
 def winograd_convolution(layouts: Layouts, op: OnnxOp) -> None:
@@ -72,18 +68,15 @@ def winograd_convolution(layouts: Layouts, op: OnnxOp) -> None:
     order = channels_last(len(result))
     layouts.convert(op, 0, order)
     layouts.convert(op, 1, (0, 2, 1, 2), layouts.panel(op.operands[1], weights[2]))
-    layouts.convert(op, 2, None)
-    value = op.results[0]
-    set_type(value, tensor_type(element_type_of(value.type), result, order))
+    _end(layouts, op, order)
 
 
 def transposed_convolution(layouts: Layouts, op: OnnxOp) -> None:
     """Channels-last data with margins for the kernel, packed weights, resolved attributes."""
-    data, weight = op.operands[:2]
-    dims, weights = dims_of(data.type), dims_of(weight.type)
-    result = dims_of(op.results[0].type)
-    if dims is None or weights is None or result is None:
+    sizes = _sizes(op)
+    if sizes is None:
         return
+    weight, (dims, weights, result) = op.operands[1], sizes
     spatial = range(2, len(dims))
     order = channels_last(len(dims))
     before, after = margins(op, dims, weights, result)
@@ -94,10 +87,7 @@ def transposed_convolution(layouts: Layouts, op: OnnxOp) -> None:
         layouts.convert(op, 1, (1, *spatial, 0, 1), layouts.panel(weight, weights[1]))
     else:
         layouts.convert(op, 1, (*spatial, 1, 0) if weights[1] == 1 else (*spatial, 0, 1))
-    for number in range(2, len(op.operands)):
-        layouts.convert(op, number, None)
-    value = op.results[0]
-    set_type(value, tensor_type(element_type_of(value.type), result, order))
+    _end(layouts, op, order)
 
 
 def stays_row_major(
@@ -122,8 +112,8 @@ def copies_planes(
     if len(dims) != 4 or not all(isinstance(size, int) for size in sizes):
         return False
     height, width = (size + a + b for size, a, b in zip(dims[2:], before, after, strict=True))
-    width_of_element = getattr(element_type_of(op.operands[0].type), "bitwidth", 32) // 8
-    return height * width * width_of_element <= LARGEST_PLANE  # type: ignore[operator]
+    plane = height * width * bits_of_element(op.operands[0]) // 8
+    return plane <= LARGEST_PLANE  # type: ignore[operator]
 
 
 def is_alone(op: OnnxOp) -> bool:
@@ -142,6 +132,21 @@ def panels_of_groups(layouts: Layouts, weight: SSAValue, dims: tuple[Dim, ...], 
     return next((w for w in widths if _share(dims[0], groups) % w == 0), 0)
 
 
+def _sizes(op: OnnxOp) -> tuple[tuple[Dim, ...], tuple[Dim, ...], tuple[Dim, ...]] | None:
+    """The sizes of data, weights and result, if all have a known rank."""
+    data, weights, result = (dims_of(v.type) for v in (*op.operands[:2], op.results[0]))
+    if data is None or weights is None or result is None:
+        return None
+    return data, weights, result
+
+
+def _end(layouts: Layouts, op: OnnxOp, order: tuple[int, ...]) -> None:
+    """Row-major operands behind the weights, and the result's layout."""
+    for number in range(2, len(op.operands)):
+        layouts.convert(op, number, None)
+    set_layout(op.results[0], order)
+
+
 def _share(channels: Dim, groups: int) -> int:
     assert isinstance(channels, int), "a convolution's weights have static sizes"
     return channels // groups
@@ -152,5 +157,5 @@ def _collides(data: SSAValue, channels: Dim) -> bool:
 
     They are then mapped to a sixteenth of its sets, or fewer.
     """
-    width = getattr(element_type_of(data.type), "bitwidth", 32) // 8
+    width = bits_of_element(data) // 8
     return isinstance(channels, int) and channels * width % COLLISION_BYTES == 0

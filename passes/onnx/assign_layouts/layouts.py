@@ -64,9 +64,7 @@ class Layouts:
 
     def panel(self, value: SSAValue, columns: Dim, rows: Dim = 0) -> int:
         """Width of the panels for an element type."""
-        element = element_type_of(value.type)
-        width = getattr(element, "bitwidth", 32)
-        lanes = max(1, self.vector_bits // max(width, 32))
+        lanes = max(1, self.vector_bits // max(bits_of_element(value), 32))
         return panel_width(columns, lanes, self.registers, rows)
 
 
@@ -91,6 +89,11 @@ def _serves(value: SSAValue, op: Operation) -> bool:
     return isinstance(value.owner, Operation) and value.owner.parent is op.parent
 
 
-def set_type(value: SSAValue, kind: Attribute) -> None:
-    """Gives a value another type."""
-    value._type = kind
+def set_layout(value: SSAValue, order: tuple[int, ...] | None) -> None:
+    """Gives a tensor another layout; None is row-major."""
+    value._type = tensor_type(element_type_of(value.type), dims_of(value.type), order)
+
+
+def bits_of_element(value: SSAValue) -> int:
+    """The width of a tensor's elements."""
+    return getattr(element_type_of(value.type), "bitwidth", 32)

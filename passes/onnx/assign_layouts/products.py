@@ -14,7 +14,7 @@ from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, none_type, tensor_type
 from passes.krnl.tiles import row_axis
-from passes.onnx.assign_layouts.layouts import Layouts, columns_last, set_type
+from passes.onnx.assign_layouts.layouts import Layouts, bits_of_element, columns_last, set_layout
 from passes.onnx.editing import is_pointwise
 
 WORTH_A_COPY = 64
@@ -82,7 +82,7 @@ def is_scattered(layouts: Layouts, value: SSAValue, rows: Dim, depth: Dim, colum
     """
     if not (isinstance(rows, int) and isinstance(depth, int) and isinstance(columns, int)):
         return False
-    row = columns * getattr(element_type_of(value.type), "bitwidth", 32) // 8
+    row = columns * bits_of_element(value) // 8
     lines = CACHE_BYTES // CACHE_WAYS // max(LINE_BYTES, gcd(row, CACHE_BYTES // CACHE_WAYS))
     is_whole = columns <= layouts.panel(value, columns, rows)
     collides = depth >= CACHE_WAYS * lines or (row >= PAGE_BYTES and depth >= MOST_PAGES)
@@ -133,9 +133,7 @@ def strassen_product(layouts: Layouts, op: OnnxOp) -> None:
     """Packed weights; a result whose columns are neighbours, as the data's are."""
     layouts.convert(op, 1, (1, 0, 1), op.get("panel"))
     layouts.convert(op, 2, None)
-    value = op.results[0]
-    order = columns_last(value, op.get("axis"))
-    set_type(value, tensor_type(element_type_of(value.type), dims_of(value.type), order))
+    set_layout(op.results[0], columns_last(op.results[0], op.get("axis")))
 
 
 def _reshaped(value: SSAValue, dims: tuple[Dim, ...]) -> list[Operation]:

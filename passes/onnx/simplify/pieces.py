@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -142,17 +143,18 @@ def _column_ranges(r: Rewriter, op: OnnxOp) -> list[Range] | None:
     return [(start, end)] if axis % len(dims) == last and start < end else None
 
 
+@dataclass(frozen=True)
 class _Product:
-    """A MatMul or Gemm with constant weights, what is added to it, and how it is reshaped."""
+    """A MatMul or Gemm with constant weights, its columns along ``axis``, and a Gemm's ``bias``;
+    the ``addend`` of an Add behind it, and how that is reshaped.
+    """
 
-    def __init__(
-        self, op: OnnxOp, weights: np.ndarray, addend: np.ndarray | None, reshapes: list[OnnxOp]
-    ) -> None:
-        self.op = op
-        self.weights = weights
-        self.addend = addend
-        self.reshapes = reshapes
-        self.axis = 0 if op.OP_TYPE == "Gemm" and op.get("transB") else 1
+    op: OnnxOp
+    weights: np.ndarray
+    axis: int
+    bias: np.ndarray | None
+    addend: np.ndarray | None
+    reshapes: list[OnnxOp]
 
     @staticmethod
     def behind(r: Rewriter, value: SSAValue) -> _Product | None:
@@ -178,27 +180,24 @@ class _Product:
         dims = r.dims(value)
         if op is None or weights is None or weights.ndim != 2 or dims is None:
             return None
-        product = _Product(op, weights, addend, reshapes)
-        columns = dims[-1]
-        known = weights.shape[product.axis] == columns and r.is_local(op)
-        bias = present(op, 2) if op.OP_TYPE == "Gemm" else None
-        if bias is not None:
-            array = r.constant(bias)
-            known = known and array is not None and array.shape == (columns,)
-        if addend is not None:
-            known = known and addend.shape == (columns,)
-        return product if known else None
+        columns, is_gemm = dims[-1], op.OP_TYPE == "Gemm"
+        axis = 0 if is_gemm and op.get("transB") else 1
+        given = present(op, 2) if is_gemm else None
+        bias = None if given is None else r.constant(given)
+        if given is not None and bias is None:
+            return None
+        vectors = [vector for vector in (bias, addend) if vector is not None]
+        if weights.shape[axis] != columns or any(v.shape != (columns,) for v in vectors):
+            return None
+        return _Product(op, weights, axis, bias, addend, reshapes) if r.is_local(op) else None
 
     def piece(self, r: Rewriter, columns: Range) -> SSAValue | None:
         """Some of the columns."""
         part = slice(*columns)
         weights = self.weights[part] if self.axis == 0 else self.weights[:, part]
         operands = [self.op.operands[0], r.const(np.ascontiguousarray(weights), "weights")]
-        bias = present(self.op, 2) if self.op.OP_TYPE == "Gemm" else None
-        if bias is not None:
-            array = r.constant(bias)
-            assert array is not None
-            operands.append(r.const(array[part], "bias"))
+        if self.bias is not None:
+            operands.append(r.const(self.bias[part], "bias"))
         made: SSAValue | None = r.like(self.op, operands)
         if self.addend is not None:
             made = r.make("Add", made, r.const(self.addend[part], "bias"))
