@@ -14,9 +14,10 @@ from runtime.errors import InputError
 from runtime.hal import open_device
 from runtime.hal.device import Device
 from runtime.manifest import TensorSpec
-from runtime.memory import Span, address_of, aligned_block, check_disjoint
+from runtime.memory import Span, address_of, check_disjoint
 from runtime.plan import Plan
 from runtime.program import Program
+from runtime.recycling import Recycler
 
 _ndarray = np.ndarray
 
@@ -58,6 +59,7 @@ class Network:
         self.executable = self.device.load(program)
         self._plan = self.executable.plan
         self._invoke = self.executable.invoke
+        self._block = Recycler(len(program.outputs)).block
         self._dtypes = tuple(numpy_dtype(spec.dtype) for spec in program.inputs)
         self._input_names = tuple(spec.name for spec in program.inputs)
         self._output_names = tuple(spec.name for spec in program.outputs)
@@ -136,7 +138,7 @@ class Network:
             if -1 in shape:
                 result, target = None, 0
             else:
-                result, target = aligned_block(shape, dtype, nbytes)
+                result, target = self._block(shape, dtype, nbytes)
             results.append(result)
             targets.append(target)
         created = self._invoke(plan, sources, targets)

@@ -45,7 +45,7 @@ from passes.krnl.nests import (
     value_bits,
     work_of,
 )
-from passes.krnl.tiles import panel_width, side_by_side, tile_rows, window_rows
+from passes.krnl.tiles import panel_width, panels_at_once, side_by_side, tile_rows, window_rows
 from passes.krnl.windows import Window, sliding_window, window_of
 from passes.krnl.writer import ENOUGH_SHARES, Writer
 
@@ -187,9 +187,8 @@ class ScheduleKrnl(ModulePass):
             extents[column] or ASSUMED_EXTENT * lanes, lanes, self.registers, extents[row] or 0
         )
         if extents[row] == 1:
-            # Nothing is used twice: two panels at once are two streams from memory, and so many
-            # more sums that none waits for the one before it.
-            width *= 2
+            panels = None if (columns := extents[column]) is None else -(-columns // width)
+            width *= panels_at_once(panels, max(1, width // lanes), self.registers)
         vectors = max(1, width // lanes)
         registers = self.registers - _temporaries(nest)
         rows_first = self.rows_first(nest, column)

@@ -17,6 +17,9 @@ from dialects.onnx.dims import Dim
 MOST_ROWS = 14
 """More rows than this cost code and time to compile, and gain nothing."""
 
+STREAMS = 4
+"""Panels that a single row goes over at once, at least, where there are as many."""
+
 OVERHEAD = 0.5
 """What a tile costs besides its rows, in rows: it loads the columns' operands, starts and ends."""
 
@@ -26,10 +29,14 @@ def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
 
     Accumulators need `rows` times the panel's vectors, the operands one more row and a broadcast.
     Many rows (0: a number that only a run knows) want narrow panels, as each vector that is loaded
-    then serves many of them; a single row wants wide ones.
+    then serves many of them; few rows want wide ones. A single row goes over several panels at once
+    (`panels_at_once`).
     """
     widths = panel_vectors(registers)
-    if isinstance(rows, int) and 0 < rows < (registers - 1) // widths[0] - 1:
+    if rows == 1:
+        most = _sums_of_a_row(registers) // STREAMS
+        widths = tuple(range(most, most // 2, -1))
+    elif isinstance(rows, int) and 0 < rows < (registers - 1) // widths[0] - 1:
         most = (registers - 1) // (rows + 1)
         widths = tuple(range(most, max(most // 2, widths[0]) - 1, -1))
     if not isinstance(columns, int):
@@ -39,6 +46,20 @@ def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
         return lanes * needed
     # The first of the good widths that leaves the fewest padded columns.
     return lanes * min(widths, key=lambda v: -(-needed // v) * v)
+
+
+def panels_at_once(panels: int | None, vectors: int, registers: int) -> int:
+    """Panels of so many vectors that a single row goes over at once, of as many as there are.
+
+    Nothing is used twice then, so that memory is the limit, and it answers several streams sooner
+    than one. The sums fill the registers: none waits for the one before it.
+    """
+    return _evenly(panels, _sums_of_a_row(registers) // vectors)
+
+
+def _sums_of_a_row(registers: int) -> int:
+    """Accumulators of a single row: operands come from memory, but for one that is broadcast."""
+    return 3 * registers // 4
 
 
 def panel_vectors(registers: int) -> tuple[int, ...]:

@@ -14,7 +14,13 @@ from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, none_type, tensor_type
 from passes.krnl.tiles import row_axis
-from passes.onnx.assign_layouts.layouts import Layouts, bits_of_element, columns_last, set_layout
+from passes.onnx.assign_layouts.layouts import (
+    Layouts,
+    bits_of_element,
+    columns_last,
+    panel_of_order,
+    set_layout,
+)
 from passes.onnx.editing import is_pointwise
 
 WORTH_A_COPY = 64
@@ -43,7 +49,11 @@ def product(layouts: Layouts, op: OnnxOp) -> None:
     if op.OP_TYPE == "Gemm" and op.get("transB"):
         row, column = column, row
     rows = _rows(op, rank)
-    if (
+    transposed = _order_of_transposed(value)
+    if rows == 1 and transposed is not None and transposed[-1] == row:
+        # Read once, along the sum: as it lies there.
+        set_layout(value, transposed)
+    elif (
         isinstance(value.owner, Const)
         or _is_transposed_for(op, value)
         or is_scattered(layouts, value, rows, dims[row], dims[column])
@@ -162,6 +172,17 @@ def _is_transposed_for(op: OnnxOp, value: SSAValue) -> bool:
             return False
         value = owner.operands[0]
     return False
+
+
+def _order_of_transposed(value: SSAValue) -> tuple[int, ...] | None:
+    """The layout in which a transposition that has one user is a view; None where there is none."""
+    owner, dims = value.owner, dims_of(value.type)
+    if not isinstance(owner, OnnxOp) or owner.OP_TYPE != "Transpose" or not value.has_one_use():
+        return None
+    rank = len(dims or ())
+    before = layout_of(owner.operands[0].type) or tuple(range(rank))
+    perm = owner.get("perm") or tuple(range(rank - 1, -1, -1))
+    return None if panel_of_order(before) else tuple(perm.index(axis) for axis in before)
 
 
 def _rows(op: OnnxOp, rank: int) -> Dim:

@@ -42,10 +42,20 @@ def division(r: Rewriter, op: OnnxOp) -> Replacement:
 
 @rewrite("MatMul")
 def product_of_scaled(r: Rewriter, op: OnnxOp) -> Replacement:
-    """(c * x) @ (d * y) -> x @ (c * d * y): attention scales queries and keys by equal parts"""
-    dtype = r.dtype(op.results[0])
+    """(c * x) @ (d * y) -> x @ (c * d * y): attention scales queries and keys by equal parts
+
+    x being a single row, it is scaled instead: (c * d * x) @ y.
+    """
+    dtype, dims = r.dtype(op.results[0]), r.dims(op.operands[0])
     left, right = _scaled(r, op.operands[0]), _scaled(r, op.operands[1])
-    if left is None or right is None or dtype is None or dtype.itemsize < 4:
+    if right is None or dtype is None or dtype.itemsize < 4:
+        return None
+    if dims is not None and (len(dims) == 1 or dims[-2] == 1):
+        x, factor = left or (op.operands[0], 1.0)
+        if r.dtype(x) != dtype:
+            return None
+        return r.like(op, [r.make("Mul", x, r.number(factor * right[1], x)), right[0]])
+    if left is None:
         return None
     factor = r.number(left[1] * right[1], op.results[0])
     return r.like(op, [left[0], r.make("Mul", right[0], factor)])

@@ -1,10 +1,10 @@
-"""Heights of tiles: high, but such that the last one repeats little."""
+"""Heights and widths of tiles: high, but such that the last one repeats little."""
 
 from __future__ import annotations
 
 import pytest
 
-from passes.krnl.tiles import side_by_side, tile_rows, window_rows
+from passes.krnl.tiles import panel_width, panels_at_once, side_by_side, tile_rows, window_rows
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,14 @@ def test_a_window_leaves_registers_for_what_is_under_it() -> None:
 @pytest.mark.parametrize(("columns", "vectors"), [(144, 9), (1280, 10), (5, 1), (None, 12)])
 def test_vectors_side_by_side_divide_the_columns(columns: int | None, vectors: int) -> None:
     assert side_by_side(columns, 8, 12) == vectors
+
+
+@pytest.mark.parametrize(
+    ("columns", "registers", "panel", "panels"),
+    [(768, 16, 24, 4), (50257, 16, 16, 6), (256, 16, 16, 4), (10, 16, 16, 1), (768, 32, 48, 4)],
+)
+def test_a_row_goes_over_several_panels_at_once(
+    columns: int, registers: int, panel: int, panels: int
+) -> None:
+    assert panel_width(columns, 8, registers, rows=1) == panel
+    assert panels_at_once(-(-columns // panel), panel // 8, registers) == panels

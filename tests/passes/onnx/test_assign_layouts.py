@@ -84,6 +84,23 @@ def test_a_scattered_operand_is_copied_to_panels(
     check(model)
 
 
+@pytest.mark.parametrize(("rows", "is_view"), [(1, True), (2, False)])
+@pytest.mark.parametrize("perm", [[0, 1, 3, 2], [0, 2, 3, 1]])
+def test_keys_of_a_single_query_are_read_where_they_lie(
+    perm: list[int], rows: int, is_view: bool
+) -> None:
+    keys = [2, 3, 70, 40] if perm[1] == 1 else [2, 70, 3, 40]
+    nodes = [
+        helper.make_node("Transpose", ["k"], ["t"], perm=perm),
+        helper.make_node("MatMul", ["x", "t"], ["y"]),
+    ]
+    inputs = {"x": (np.float32, [2, 3, rows, 40]), "k": (np.float32, keys)}
+    model = make_model(nodes, inputs, {})
+    text = compiler.lower(model, "krnl", target="haswell").as_text()
+    assert (text.count("krnl.kernel") == 1) == is_view
+    check(model)
+
+
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_a_convolution_of_size_one_that_stands_alone_is_a_product(with_bias: bool) -> None:
     generator = np.random.default_rng(0)

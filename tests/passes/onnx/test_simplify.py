@@ -213,6 +213,18 @@ CASES: dict[str, tuple[str, list[str], dict[str, np.ndarray]]] = {
         ["ReduceMean"],
         {},
     ),
+    "a row and keys scaled": (
+        """g (float[2, 1, 4] x, float[2, 8, 4] k) => (float[2, 1, 8] y) {
+            a = Mul(x, c) t = Transpose<perm = [0, 2, 1]>(k) b = Mul(t, d) y = MatMul(a, b)
+        }""",
+        ["Transpose", "Mul", "MatMul"],
+        {"c": scalar(0.5), "d": scalar(0.25)},
+    ),
+    "keys scaled for a row": (
+        """g (float[4] x, float[2, 4, 8] k) => (float[2, 8] y) { b = Mul(k, d) y = MatMul(x, b) }""",
+        ["Mul", "MatMul"],
+        {"d": scalar(0.25)},
+    ),
     "a sum of several": (
         "g (float[3] x, float[3] y) => (float[3] z) { z = Sum(x, y, x) }",
         ["Add", "Add"],
