@@ -221,7 +221,9 @@ CASES: dict[str, tuple[str, list[str], dict[str, np.ndarray]]] = {
         {"c": scalar(0.5), "d": scalar(0.25)},
     ),
     "keys scaled for a row": (
-        """g (float[4] x, float[2, 4, 8] k) => (float[2, 8] y) { b = Mul(k, d) y = MatMul(x, b) }""",
+        """g (float[4] x, float[2, 4, 8] k) => (float[2, 8] y) {
+            b = Mul(k, d) y = MatMul(x, b)
+        }""",
         ["Mul", "MatMul"],
         {"d": scalar(0.25)},
     ),
