@@ -8,6 +8,9 @@ becomes
     @kernel.thunk0(closure, begin, end)           unpacks what the body captures and calls it
     in @kernel: fill the closure; context.parallel_for(context, @kernel.thunk0, closure, n, grain)
 
+Inside of another loop every second pass goes backwards through its range: it begins with what the
+caches still hold of the end of the pass before (recurrent weights, step by step).
+
 What the body captures are arguments of the first function, so that memrefs are `noalias` there too.
 Constants are not captured but made again. The attribute `grain` is the smallest number of
 iterations worth a thread, 1 if absent.
@@ -134,9 +137,18 @@ class _Body(FunctionLowering):
         for variable, dimension in axes:
             self.set_index(variable, self.capture_index(dimension.lower))
         several = [axis for axis in axes if axis[1].count != 1]
-        self._loops(op, several or axes[:1], begin, end)
+        self._loops(op, several or axes[:1], begin, end, self._turns(op))
         self.builder.emit(llvm.ReturnOp, ())
         self.builder.finish()
+
+    def _turns(self, op: affine.ParallelOp) -> SSAValue | None:
+        """Whether to go backwards now; None if it never is, as there is no loop around it."""
+        around = op.parent_op()
+        if not isinstance(around, affine.ForOp):
+            return None
+        (iteration,) = self.indices([around.body.block.args[0]])
+        number = self.builder.floordiv(iteration, around.step.value.data)
+        return self.builder.compare("ne", self.builder.mod(number, 2), 0)
 
     def _loops(
         self,
@@ -144,11 +156,12 @@ class _Body(FunctionLowering):
         axes: Sequence[tuple[SSAValue, _Dimension]],
         begin: Index,
         end: Index,
+        turns: SSAValue | None,
     ) -> None:
         """A loop for each of these variables, the last one running fastest.
 
         ``begin`` and ``end`` number the iterations of all of them. Dividing them once is cheaper
-        than taking every iteration's number apart.
+        than taking every iteration's number apart. ``turns`` says whether to go backwards.
         """
         builder = self.builder
         (variable, dimension), *rest = axes
@@ -157,18 +170,24 @@ class _Body(FunctionLowering):
         for _, other in rest:
             inner = builder.mul(inner, self.capture_index(other.count))
 
+        first, last = builder.floordiv(begin, inner), builder.ceildiv(end, inner)
+
         def body(number: Index, carried: list[SSAValue]) -> list[SSAValue]:
+            if turns is not None:
+                mirrored = builder.sub(builder.sub(builder.add(first, last), 1), number)
+                limits = builder.range_of(number)
+                number = builder.limit(builder.select(turns, mirrored, number), limits)
             index = builder.add(lower, builder.mul(number, dimension.step))
             self.set_index(variable, index)
             if not rest:
                 return self.lower_body(op.body.block)
-            first = builder.mul(number, inner)
-            inside = builder.minimum(builder.sub(end, first), inner)
-            self._loops(op, rest, builder.maximum(builder.sub(begin, first), 0), inside)
+            before = builder.mul(number, inner)
+            inside = builder.minimum(builder.sub(end, before), inner)
+            self._loops(op, rest, builder.maximum(builder.sub(begin, before), 0), inside, turns)
             return carried
 
-        bounds = (builder.floordiv(begin, inner), builder.ceildiv(end, inner), 1)
-        counted_loop(self, bounds, (), body, NO_PROPERTIES if rest else loop_annotation(op))
+        annotation = NO_PROPERTIES if rest else loop_annotation(op)
+        counted_loop(self, (first, last, 1), (), body, annotation)
 
     def function(self) -> llvm.FuncOp:
         """The finished function."""

@@ -497,6 +497,32 @@ def test_parallel_loop_covers_the_space_in_chunks() -> None:
     assert context.grains == [5]
 
 
+def test_parallel_loop_inside_of_another_turns_around_each_time() -> None:
+    text = """
+    func.func @f(%order: memref<4x7x5xi32>, %count: memref<i32>, %n: index) {
+      %one = arith.constant 1 : i32
+      affine.for %t = 0 to 8 step 2 {
+        affine.parallel (%i, %j) = (0, 0) to (%n, 5) {
+          %c = affine.load %count[] : memref<i32>
+          %d = arith.addi %c, %one : i32
+          affine.store %d, %count[] : memref<i32>
+          affine.store %c, %order[%t floordiv 2, %i, %j] : memref<4x7x5xi32>
+        }
+      }
+      return
+    }"""
+    order = aligned((4, 7, 5), np.int32)
+    context = Context()
+    kernels(text)("f", order, aligned((), np.int32), 7, context=context)
+    chunks = [range(begin, end) for begin, end in dict.fromkeys(context.ranges)]
+    assert len(chunks) > 1, "a thread turns around within its own share"
+    forth = [number for chunk in chunks for number in chunk]
+    back = [number for chunk in chunks for number in reversed(chunk)]
+    for time in range(4):
+        met = np.argsort(order[time].reshape(-1))
+        np.testing.assert_array_equal(met, back if time % 2 else forth)
+
+
 def test_parallel_bodies_use_a_buffer_in_several_loops() -> None:
     text = """
     func.func @f(%a: memref<?x?x?xf32>, %n: index, %m: index, %k: index) {
