@@ -18,6 +18,10 @@ Here 21 * 768 steps ask for 768 * 16 numbers, one at a time: most of them for a 
 way already, which costs next to nothing. Behind the last panel lies something else, or nothing: an
 address that is only asked for need not exist.
 
+Where so little is multiplied with each panel that tiles of rows go through all panels inside of
+something else (the planes of a Winograd convolution), what they ask for is what the next plane has.
+Panels of which a part of the core's cache holds several are asked for together, too.
+
 What asks are the steps of the sum that has most of them in one iteration of the panels' loop. Where
 a first tile copies what it loads for the others (`onnx.StrassenMatMul`), these are the others'.
 
@@ -63,6 +67,9 @@ MOST_REUSE = 128
 FEW_TRIPS = 16
 """Loops that are tried at every value of their variable; others at the first and the last."""
 
+PART_OF_CACHE = 4
+"""What is asked for ahead may fill this part of the core's own cache."""
+
 LOCALITY = 2
 """To the core's own cache; the first one holds what is multiplied now."""
 
@@ -98,8 +105,8 @@ class AffinePrefetch(ModulePass):
                 if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref):
                     found.setdefault(op.memref, []).append(op)
             for loads in found.values():
-                block = _block(loads[0], site.around)
                 others = sites if all(map(_is_variable, loads[0].indices)) else [site]
+                block = self._block(loads, site.around, others)
                 if block is not None and (loads[0].memref, block.loop.variable) not in asked:
                     asked.add((loads[0].memref, block.loop.variable))
                     _ask(loads, block, others)
@@ -118,6 +125,37 @@ class AffinePrefetch(ModulePass):
                 is_written = isinstance(access, affine.VectorStoreOp)
                 made = _prefetch(access, access.indices, _indices(access, places), is_written)
                 block.insert_op_before(made, site.loop)
+
+    def _block(
+        self, loads: list[affine.VectorLoadOp], around: list[_Loop], sites: list[_Site]
+    ) -> _Block | None:
+        """What to ask for ahead: what the next iteration of a loop loads, all in one piece.
+
+        That is the innermost loop in whose iterations the steps of a site use what is loaded
+        several times, or one around it, while a small part of the cache holds what is loaded.
+        """
+        load, known = loads[0], {loop.variable: loop.first for loop in around}
+        start = _element(load, known)
+        width = sum(load.result.type.get_shape()[0] for load in loads)  # type: ignore[union-attr]
+        span, moves, is_whole = 0, 1, all(map(_is_variable, load.indices))
+        found: _Block | None = None
+        for number, loop in enumerate(around):
+            move = _element(load, known | {loop.variable: loop.first + loop.step}) - start
+            if move > span and not loop.is_sum and loop.trips > 1:
+                # What is loaded in an order of its own is taken to leave no gaps.
+                size = span + width if is_whole else move
+                is_small = size * _bytes(load.memref) <= self.cache_bytes // PART_OF_CACHE
+                steps = max(_steps(site.inside(loop)) for site in sites)
+                if steps * width >= 2 * size and (found is None or is_small):
+                    found = _Block(loop, around[:number], size)
+                if move > size or not is_whole:
+                    break
+            places = range(loop.trips) if loop.trips <= FEW_TRIPS else (0, loop.trips - 1)
+            values = [loop.first + place * loop.step for place in places]
+            extent = max(_element(load, known | {loop.variable: x}) - start for x in values)
+            span, moves = span + extent, moves * (loop.trips if extent else 1)
+            is_whole = is_whole and moves * width == span + width
+        return found
 
     def _is_large(self, buffer: SSAValue) -> bool:
         """Whether a buffer comes from outside of the kernel and does not stay in the cache."""
@@ -220,18 +258,9 @@ def _dimensions(op: affine.ParallelOp) -> Iterator[_Loop]:
                 return
 
 
-def _block(load: affine.VectorLoadOp, around: list[_Loop]) -> _Block | None:
-    """The innermost loop whose iterations each load a block of their own, one behind the other."""
-    known = {loop.variable: loop.first for loop in around}
-    start, span = _element(load, known), 0
-    for number, loop in enumerate(around):
-        move = _element(load, known | {loop.variable: loop.first + loop.step}) - start
-        if move > span and not loop.is_sum and loop.trips > 1:
-            return _Block(loop, around[:number], move)
-        places = range(loop.trips) if loop.trips <= FEW_TRIPS else (0, loop.trips - 1)
-        values = [loop.first + place * loop.step for place in places]
-        span += max(_element(load, known | {loop.variable: value}) - start for value in values)
-    return None
+def _steps(loops: list[_Loop]) -> int:
+    """How often what is inside of loops is run."""
+    return prod(loop.trips for loop in loops)
 
 
 def _is_variable(index: SSAValue) -> bool:
@@ -242,8 +271,8 @@ def _is_variable(index: SSAValue) -> bool:
 def _ask(loads: list[affine.VectorLoadOp], block: _Block, sites: list[_Site]) -> None:
     """Adds what asks for the next block, where most of the steps of this one are."""
     inside = [(site, site.inside(block.loop)) for site in sites]
-    site, loops = max(inside, key=lambda entry: prod(x.trips for x in entry[1]))
-    steps = prod(x.trips for x in loops)
+    site, loops = max(inside, key=lambda entry: _steps(entry[1]))
+    steps = _steps(loops)
     width = sum(load.result.type.get_shape()[0] for load in loads)  # type: ignore[union-attr]
     reuse = steps * width // block.size
     stride = -(-block.size // steps)

@@ -68,6 +68,25 @@ def test_a_tile_asks_for_each_line_of_its_results_once() -> None:
     assert prefetches(short, kind="write") == [], "it would come too late"
 
 
+def test_several_panels_of_a_plane_are_asked_for_at_once() -> None:
+    text = product("0 to 96 step 6", buffer="3x24x64x16").replace("%w[%j f", "%w[%g, %j f")
+    loops = """affine.for %i = 0 to 96 step 6 {
+        affine.for %j = 0 to 64 step 16 {"""
+    panels = "affine.for %j = 0 to 96 step 16 {"
+    outside = text[text.index(panels) : text.index("          %zero")]
+    planes = text.replace(outside, f"affine.for %g = 0 to 3 {{\n{loops}\n")
+    planes = planes.replace("      return", "      }\n      return")
+    # Panels inside of the rows: no line is asked for by what comes next, but by the next plane.
+    wanted = ["%w[%g + 1, 0, 0, %k + %j floordiv 16 * 64 + %i floordiv 6 * 256]"]
+    assert prefetches(planes, cache_bytes=65_536) == wanted
+    # Around the rows: the next plane's, if all of its panels fit in a part of the cache.
+    panels_first = planes.replace(loops, "\n".join(reversed(loops.splitlines())))
+    wanted = ["%w[%g + 1, 0, 0, %k + %i floordiv 6 * 64 + %j floordiv 16 * 1024]"]
+    assert prefetches(panels_first, cache_bytes=65_536) == wanted
+    wanted = ["%w[%g, (%j + 16) floordiv 16, 0, %k + %i floordiv 6 * 64]"]
+    assert prefetches(panels_first, cache_bytes=65_535) == wanted
+
+
 def test_panels_may_be_shared_out_to_threads() -> None:
     text = product("0 to 96 step 6").replace(
         "affine.for %j = 0 to 96 step 16", "affine.parallel (%j) = (0) to (96) step (16)"
