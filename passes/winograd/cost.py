@@ -32,9 +32,10 @@ from passes.winograd.matrices import POINTS, TAPS, length_of, matrices, operatio
 OPERATIONS_PER_CYCLE = 3
 """Vector operations, loads and stores of the maps in a cycle."""
 
-OVERLAP = 0.6
+OVERLAP = 0.85
 """How much of the shorter one, of computing and reading weights, the other one hides: a model's
-weights do not stay in a cache from one run to the next."""
+weights do not stay in a cache from one run to the next, but are asked for ahead
+(`passes/affine/prefetch.py`)."""
 
 SHARED_CACHE_BYTES_PER_CYCLE = 8
 
