@@ -46,7 +46,7 @@ class Request:
     """What to compile and how.
 
     ``dims`` fixes symbolic sizes by name, ``shapes`` the shapes of inputs by name. ``passes`` None
-    is the default pipeline of the target.
+    is the default pipeline of the target. With ``autotune`` schedules are measured.
     """
 
     source: Source
@@ -54,6 +54,7 @@ class Request:
     dims: Mapping[str, int] = field(default_factory=dict)
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     passes: Pipeline | None = None
+    autotune: bool = False
 
     @staticmethod
     def of(
@@ -61,6 +62,7 @@ class Request:
         target: str | Target = "host",
         dims: Mapping[str, int] | None = None,
         passes: Pipeline | str | None = None,
+        autotune: bool = False,
     ) -> Request:
         """A request from arguments as users give them. Raises InputError and UnsupportedError."""
         return Request(
@@ -68,6 +70,7 @@ class Request:
             find_target(target),
             _checked_dims(dims or {}),
             passes=Pipeline(passes) if isinstance(passes, str) else passes,
+            autotune=autotune,
         )
 
 
@@ -88,6 +91,7 @@ def compile(
     device: str = "cpu",
     passes: Pipeline | str | None = None,
     cache: bool = True,
+    autotune: bool = False,
 ) -> Network:
     """Compiles a model and loads it on a device.
 
@@ -96,6 +100,8 @@ def compile(
     is a CPU ("host", "haswell", "cpu@triple") and ``device`` a URI such as ``cpu:threads=2``.
     ``passes`` runs in place of the default pipeline; what it leaves undone the default passes of
     the stages below do. With ``cache`` a program compiled before is found again on disk.
+    With ``autotune`` several schedules of each kernel are measured, which takes a minute or so, and
+    the fastest ones kept on disk.
 
     Raises:
         InvalidModelError: the model is broken.
@@ -105,7 +111,8 @@ def compile(
     """
     from runtime.network import Network
 
-    return Network(build(Request.of(model, target, dims, passes), cache).program, device)
+    request = Request.of(model, target, dims, passes, autotune)
+    return Network(build(request, cache).program, device)
 
 
 def lower(
@@ -142,7 +149,7 @@ def build(
     if program is not None:
         return Built(program, Report.from_json(program.manifest["report"]), True)
     verified = verified_stages(request)
-    low = _begin(request, observers, listener)
+    low = _begin(request, observers, listener, verified)
     if observers:
         # They want to see the module whole, down to the last stage.
         low.advance("llvm", observers, verified)
@@ -165,17 +172,26 @@ def lower_request(
     ``verified`` is as for `compiler.pipeline.run_passes`.
     """
     stages.index_of(to)
-    low = _begin(request, observers, listener)
+    low = _begin(request, observers, listener, verified)
     if request.passes is None or low.stage != to:
         low.advance(to, observers, verified)
     return low
 
 
-def _begin(request: Request, observers: Sequence[Observer], listener: Listener) -> Lowered:
-    """The model, after the passes that the request names."""
+def _begin(
+    request: Request,
+    observers: Sequence[Observer],
+    listener: Listener,
+    verified: Container[str],
+) -> Lowered:
+    """The model after the passes that the request names, on the krnl stage if it is tuned."""
     low = read(request, listener)
     if request.passes is not None:
         low.run(request.passes, observers)
+    if request.autotune:
+        from compiler.autotune import tune
+
+        tune(low, observers, verified)
     return low
 
 

@@ -100,7 +100,7 @@ def request_key(request: Request) -> str | None:
         return None
     default = ",".join(stages.default_passes(request.target))
     passes = "" if request.passes is None else request.passes.text
-    dims = json.dumps([request.dims, request.shapes], sort_keys=True)
+    dims = json.dumps([request.dims, request.shapes, request.autotune], sort_keys=True)
     return content_key(
         "program", *source, dims, repr(request.target), passes, default, compiler_identity()
     )

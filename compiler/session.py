@@ -106,13 +106,14 @@ class InferenceSession:
         target: str | Target = "host",
         passes: Pipeline | str | None = None,
         cache: bool = True,
+        autotune: bool = False,
         disabled_optimizers: Sequence[str] | None = None,
     ) -> None:
         self._options = SessionOptions() if sess_options is None else sess_options
         self._cache = cache
         _note_other_providers(providers)
         fixed = {**self._options.fixed_sizes, **(dims or {})}
-        request = Request.of(path_or_bytes, target, fixed, passes)
+        request = Request.of(path_or_bytes, target, fixed, passes, autotune)
         self._network: Network | None = None
         self._specialized: Specialized | None = None
         try:

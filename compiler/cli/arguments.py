@@ -69,6 +69,12 @@ def _compiling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
 
 
+def _tuning(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--autotune", action="store_true", help="measure schedules of each kernel, keep the fastest"
+    )
+
+
 def _printing(parser: argparse.ArgumentParser) -> None:
     """Options of every command that prints modules."""
     parser.add_argument(
@@ -101,6 +107,7 @@ def _target(parser: argparse.ArgumentParser) -> None:
 def _compile(parser: argparse.ArgumentParser) -> None:
     _compiling(parser)
     _target(parser)
+    _tuning(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--emit", choices=[*NAMES, *CODE], help="what to print or write")
     what.add_argument(
@@ -137,6 +144,7 @@ def _bench(parser: argparse.ArgumentParser) -> None:
 
 def _running(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that run a model."""
+    _tuning(parser)
     parser.add_argument(
         "-i",
         "--input",

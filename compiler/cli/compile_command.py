@@ -37,6 +37,11 @@ def run(options: Namespace) -> int:
         raise InputError(f"what to write to {output}?", hint="say so with --emit")
     if output is None and kind == "program":
         raise InputError("a program does not go to standard output", hint="give a file with -o")
+    if options.explain and options.autotune:
+        raise InputError(
+            "--explain says why a schedule was chosen, --autotune measures",
+            hint="--autotune --emit=krnl shows what was measured to be faster",
+        )
     check_absent(output, options.force)
     request = request_of(options)
     observers = _observers(options)
@@ -65,6 +70,7 @@ def request_of(options: Namespace) -> Request:
         getattr(options, "target_cpu", "host"),
         dict(options.dim),
         None if options.passes is None else Pipeline(options.passes),
+        getattr(options, "autotune", False),
     )
 
 

@@ -25,12 +25,12 @@ allow,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from xdsl.context import Context
 from xdsl.dialects import func
-from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, ModuleOp, StringAttr
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
@@ -54,6 +54,9 @@ TRANSPOSED_TILE = 32
 
 ROWS_OF_PLACES = 4
 """Rows of a tile of places: more of them share only little more of the lines under a window."""
+
+TUNED = "krnl.tuned"
+"""Attribute of a kernel: options of the pass that suit it better (`compiler/autotune.py`)."""
 
 FORKS_WORTH = 6
 """Times `parallel_work` from which on threads are started inside a loop, at every iteration."""
@@ -81,13 +84,27 @@ class ScheduleKrnl(ModulePass):
         for kernel in op.ops:
             if isinstance(kernel, func.FuncOp) and kernel.body.blocks:
                 remarks: list[str] = []
+                scheduler = self._for(kernel, remarks)
                 for nest in list(kernel.body.block.ops):
                     if isinstance(nest, krnl.IterateOp) and not nest.inits:
-                        self.schedule(nest, remarks)
+                        scheduler.schedule(nest, remarks)
                 if self.explain:
                     known = kernel.attributes.get("remarks", ArrayAttr([]))
                     assert isinstance(known, ArrayAttr)
                     kernel.attributes["remarks"] = ArrayAttr([*known, *map(StringAttr, remarks)])
+
+    def _for(self, kernel: func.FuncOp, remarks: list[str]) -> ScheduleKrnl:
+        """The pass with the options that a kernel is tuned to."""
+        tuned = kernel.attributes.get(TUNED)
+        if not isinstance(tuned, DictionaryAttr):
+            return self
+        options = {
+            name: entry.value.data
+            for name, entry in tuned.data.items()
+            if isinstance(entry, IntegerAttr)
+        }
+        remarks.append("measured: " + ", ".join(f"{n} = {value}" for n, value in options.items()))
+        return replace(self, **options)
 
     def schedule(self, nest: krnl.IterateOp, remarks: list[str]) -> None:
         """Schedules one outermost nest; says why in ``remarks``."""

@@ -8,9 +8,24 @@ import numpy as np
 import pytest
 from numerics.harness import make_model
 from onnx import helper
+from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, i64
 
 import compiler
-from passes.krnl.schedule import ScheduleKrnl
+from passes.krnl.schedule import TUNED, ScheduleKrnl
+
+
+def test_a_kernel_may_be_tuned_to_another_machine() -> None:
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    weights = {"w": np.ones((64, 96), np.float32)}
+    model = make_model([node], {"x": (np.float32, [60, 64])}, weights)
+    passes = compiler.Pipeline.default("haswell").until("krnl-schedule")
+    low = compiler.lower(model, to="krnl", passes=passes, target="haswell")
+    (kernel,) = (op for op in low.module.ops if "krnl.kernel" in op.attributes)
+    kernel.attributes[TUNED] = DictionaryAttr({"registers": IntegerAttr(8, i64)})
+    ScheduleKrnl(vector_bits=256, registers=16, explain=True).apply(low.ctx, low.module)
+    text = low.as_text()
+    assert '"measured: registers = 8"' in text
+    assert re.search(r"krnl.block %\w+ 2\n", text), "two rows of two vectors fit eight registers"
 
 
 def lanes_of(dtype: type, columns: int) -> int:
