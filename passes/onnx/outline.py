@@ -36,7 +36,7 @@ from passes.onnx.bind_parameters import rename_symbols, symbolic_attributes
 from passes.onnx.size_arguments import SizeArguments
 
 if TYPE_CHECKING:
-    from passes.onnx.form_dispatches import Grouping
+    from passes.onnx.grouping import Grouping
     from passes.onnx.groups import Group
 
 

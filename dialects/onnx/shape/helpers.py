@@ -148,6 +148,11 @@ def conv_output(
     return minimum(ceildiv(room, stride) + 1, ceildiv(dim + begin, stride))
 
 
+def permutation(perm: Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    """The axes that a Transpose with this attribute reads, in order."""
+    return tuple(range(rank))[::-1] if perm is None else tuple(perm)
+
+
 def resolve_pads(
     auto_pad: str,
     dims: Sequence[Dim],

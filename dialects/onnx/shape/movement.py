@@ -12,6 +12,7 @@ from dialects.onnx.shape.helpers import (
     concat_dims,
     normalize_axes,
     normalize_axis,
+    permutation,
     reshape_target,
     slice_bounds,
     split_sizes,
@@ -25,8 +26,7 @@ def transpose(s: NodeShapes) -> list[Attribute]:
     dims = s.dims(0)
     if dims is None:
         return [s.kind(0)]
-    perm = s.get("perm")
-    perm = range(len(dims))[::-1] if perm is None else perm
+    perm = permutation(s.get("perm"), len(dims))
     if sorted(perm) != list(range(len(dims))):
         s.fail(f"perm {list(perm)} is no permutation of the axes of {shape_text(dims)}")
     return [s.tensor([dims[axis] for axis in perm])]

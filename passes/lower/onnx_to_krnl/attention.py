@@ -29,7 +29,8 @@ from dialects.onnx.ops import OnnxOp
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.contractions import batch_entries, multiply_add
-from passes.lower.onnx_to_krnl.kernel import Bound, Kernel
+from passes.lower.onnx_to_krnl.emitter import Bound
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.reductions import max_over
 from passes.lower.onnx_to_krnl.registry import chain
 from passes.lower.onnx_to_krnl.scalars import NUMBERS, REDUCTION, Scalar, accumulator_type

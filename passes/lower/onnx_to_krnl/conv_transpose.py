@@ -28,7 +28,8 @@ from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl.contractions import multiply_add, spatial_attribute
-from passes.lower.onnx_to_krnl.kernel import Bound, Kernel
+from passes.lower.onnx_to_krnl.emitter import Bound
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import Scalar, accumulator_type
 

@@ -17,7 +17,8 @@ from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.types import dtype_of, is_none
 from passes.lower.index import Affine, affine
-from passes.lower.onnx_to_krnl.kernel import Kernel, index
+from passes.lower.onnx_to_krnl.emitter import index
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.onnx.bind_parameters import parameter
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
+from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
@@ -172,8 +173,7 @@ def _is_listed(k: Kernel, listed: Sequence[Affine], axis: int, rank: int) -> Sca
 
 
 def _permutation(k: Kernel, op: OnnxOp) -> tuple[int, ...]:
-    rank = len(k.dims(op.operands[0]))
-    return tuple(op.get("perm") or range(rank - 1, -1, -1))
+    return permutation(op.get("perm"), len(k.dims(op.operands[0])))
 
 
 def _transpose_forward(k: Kernel, op: OnnxOp, entries: Indices) -> list[Affine]:

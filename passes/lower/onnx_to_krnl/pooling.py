@@ -16,7 +16,8 @@ from dialects.onnx.shape.helpers import resolve_pads
 from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
-from passes.lower.onnx_to_krnl.kernel import Bound, Kernel
+from passes.lower.onnx_to_krnl.emitter import Bound
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.reductions import number
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type

@@ -25,7 +25,8 @@ from dialects.onnx.ops import OnnxOp, Recurrence
 from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl.contractions import multiply_add
-from passes.lower.onnx_to_krnl.kernel import Kernel, index
+from passes.lower.onnx_to_krnl.emitter import index
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.pointwise import hard_sigmoid, softplus
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import Scalar, Scalars, accumulator_type

@@ -18,7 +18,8 @@ from dialects.onnx.shape.helpers import normalize_axes
 from dialects.onnx.types import f64, is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
-from passes.lower.onnx_to_krnl.kernel import Bound, Kernel
+from passes.lower.onnx_to_krnl.emitter import Bound
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, Scalars, accumulator_type, i1

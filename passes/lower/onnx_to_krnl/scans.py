@@ -11,7 +11,8 @@ from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import normalize_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
-from passes.lower.onnx_to_krnl.kernel import Bound, Kernel
+from passes.lower.onnx_to_krnl.emitter import Bound
+from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.maps import remap
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes

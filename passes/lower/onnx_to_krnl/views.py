@@ -8,6 +8,7 @@ from xdsl.ir import Attribute, Operation
 
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Pack
+from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, layout_of, panel_of
 from passes.lower.onnx_to_krnl.layout import Layout
 from passes.lower.onnx_to_krnl.registry import key_of
@@ -31,8 +32,7 @@ def is_view(op: Operation) -> bool:
     if key[1] == "Identity":
         return layouts[0].same_bytes(layouts[1], before)
     if key[1] == "Transpose":
-        rank = len(before)
-        perm = op.get("perm") or tuple(range(rank - 1, -1, -1))  # type: ignore[attr-defined]
+        perm = permutation(op.get("perm"), len(before))  # type: ignore[attr-defined]
         place = {axis: position for position, axis in enumerate(perm)}
         if layouts[0].panel or layouts[1].panel:
             return False

@@ -12,6 +12,7 @@ from dialects.onnx import ops
 from dialects.onnx.constants import constant_of, make_const
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, NoValue, OnnxOp
+from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, none_type, tensor_type
 from passes.krnl.tiles import row_axis
 from passes.onnx.assign_layouts.layouts import (
@@ -73,7 +74,7 @@ def fold_transposed(layouts: Layouts, op: OnnxOp, number: int) -> None:
     array = constant_of(transpose.operands[0], layouts.pool)
     if array is None or layout_of(transpose.operands[0].type):
         return
-    perm = transpose.get("perm") or tuple(range(array.ndim - 1, -1, -1))
+    perm = permutation(transpose.get("perm"), array.ndim)
     made = make_const(array.transpose(perm), layouts.pool, "transposed")
     assert op.parent is not None
     op.parent.insert_op_before(made, op)
@@ -166,7 +167,7 @@ def _is_transposed_for(op: OnnxOp, value: SSAValue) -> bool:
     while value.has_one_use() and isinstance(owner := value.owner, OnnxOp):
         if owner.OP_TYPE == "Transpose":
             rank = len(dims_of(value.type) or ())
-            perm = owner.get("perm") or tuple(range(rank - 1, -1, -1))
+            perm = permutation(owner.get("perm"), rank)
             return perm[-1] != rank - 1 and value.owner.parent is op.parent
         if owner.OP_TYPE not in ("Mul", "Div") or value.type != owner.operands[0].type:
             return False
@@ -181,7 +182,7 @@ def _order_of_transposed(value: SSAValue) -> tuple[int, ...] | None:
         return None
     rank = len(dims or ())
     before = layout_of(owner.operands[0].type) or tuple(range(rank))
-    perm = owner.get("perm") or tuple(range(rank - 1, -1, -1))
+    perm = permutation(owner.get("perm"), rank)
     return None if panel_of_order(before) else tuple(perm.index(axis) for axis in before)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from xdsl.ir import SSAValue
 
 from dialects.onnx.ops import OnnxOp
+from dialects.onnx.shape.helpers import permutation
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
-from passes.onnx.simplify.views import permutation
 
 Range = tuple[int, int]
 """The first element of a piece along an axis, and the one behind its last."""
@@ -28,7 +28,7 @@ def element_of_view(r: Rewriter, op: OnnxOp) -> Replacement:
         return None
     axis, (start, end) = before
     if view.OP_TYPE == "Transpose":
-        perm = permutation(view, len(result) + 1)
+        perm = permutation(view.get("perm"), len(result) + 1)
         piece = r.like(op, [source, op.operands[1]], axis=axis)
         rest = [place - (place > axis) for place in perm if place != axis]
         return r.make("Transpose", piece, perm=tuple(rest))
@@ -56,7 +56,7 @@ def _before(r: Rewriter, view: OnnxOp, axis: int, part: Range) -> tuple[int, Ran
     if source is None or dims is None:
         return None
     if view.OP_TYPE == "Transpose":
-        return permutation(view, len(dims))[axis], part
+        return permutation(view.get("perm"), len(dims))[axis], part
     if not all(isinstance(dim, int) for dim in (*source, *dims)):
         return None
     sizes, made = np.array(source, np.int64), np.array(dims, np.int64)

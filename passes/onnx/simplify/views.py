@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dialects.onnx.ops import OnnxOp
+from dialects.onnx.shape.helpers import permutation
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, constant_target, rewrite
 
 
@@ -39,21 +40,15 @@ def transpose(r: Rewriter, op: OnnxOp) -> Replacement:
     x, dims = op.operands[0], r.dims(op.operands[0])
     if dims is None:
         return None
-    perm = permutation(op, len(dims))
+    perm = permutation(op.get("perm"), len(dims))
     if perm == tuple(range(len(dims))):
         return x
     inner = r.producer(x, "Transpose")
     if inner is not None:
-        first = permutation(inner, len(dims))
+        first = permutation(inner.get("perm"), len(dims))
         return r.make("Transpose", inner.operands[0], perm=tuple(first[axis] for axis in perm))
     moved = [axis for axis in perm if dims[axis] != 1]
     return r.reshape(x, [dims[axis] for axis in perm]) if moved == sorted(moved) else None
-
-
-def permutation(op: OnnxOp, rank: int) -> tuple[int, ...]:
-    """The axes a Transpose reads, in order."""
-    perm = op.get("perm")
-    return tuple(range(rank))[::-1] if perm is None else tuple(perm)
 
 
 @rewrite("Expand")

@@ -18,7 +18,7 @@ from onnx_modules import main_of, module_of
 from compiler.pipeline import Pipeline
 from dialects.onnx.ops import Symbols
 from passes.lower.onnx_to_krnl.registry import key_of
-from passes.onnx.form_dispatches import Grouping
+from passes.onnx.grouping import Grouping
 from runtime.errors import InputError
 
 F, INT, B = np.float32, np.int64, np.bool_
