@@ -195,21 +195,23 @@ class _Estimate:
         blocks = -(-self.tiles // block)
         most_groups = -(-self.layer.outputs // self.columns)
         groups = min(most_groups, -(-SHARES // (blocks * images)))
-        computing = images * blocks * self.block_cycles(block, groups)
+        # Where there is one block only, all groups take the same transformed data.
+        times = 1 if images * blocks == 1 else groups
+        computing = images * blocks * self.block_cycles(block, times)
         again = (images * blocks - 1) / self.weight_rate
         reading = self.weight_bytes * (1 / MEMORY_BYTES_PER_CYCLE + again)
         cycles = _overlapped(computing, reading)
         return Plan(self.tile, self.layer.stride, block, groups, cycles)
 
-    def block_cycles(self, block: int, groups: int) -> float:
-        """What a block costs besides reading the weights."""
+    def block_cycles(self, block: int, times: int) -> float:
+        """What a block costs besides reading the weights, its data transformed so many times."""
         layer, machine = self.layer, self.machine
         product = product_cycles(machine, layer.numbers, block, layer.outputs, layer.channels)
         vector_bytes = SUM_BYTES * machine.lanes
         sizes = (self.data_bytes, SUM_BYTES * layer.outputs)
         vectors = [-(-size // vector_bytes) for size in sizes]
         maps = block * (
-            groups * vectors[0] * input_operations(self.tile, layer.stride)
+            times * vectors[0] * input_operations(self.tile, layer.stride)
             + vectors[1] * output_operations(self.tile, layer.stride)
         )
         data = self.planes * block * self.data_bytes

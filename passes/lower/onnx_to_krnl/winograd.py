@@ -11,7 +11,8 @@ With m x m outputs in a tile, T tiles in a block, n = stride * (m - 1) + 3 and x
 
 `data_` and `sums` are buffers of the thread's own, so small that they stay in its cache; the
 product is a contraction like any other, whose panel of weights serves all tiles of the block. A
-block behind the last tile does that one again.
+block behind the last tile does that one again. Where all tiles of one image are one block, its data
+are transformed once, by all threads, and groups are shared out after that.
 
 Of integers `data_` has 16 bits and is multiplied in pairs of channels; elements come as multiples
 of the outputs (`passes/winograd/integers.py`).
@@ -53,7 +54,10 @@ def winograd_conv(k: Kernel, op: OnnxOp) -> None:
     assert isinstance(op, WinogradConv)
     layer = _Layer(k, op)
     blocks = ceildiv(layer.tiles, layer.block)
-    k.nest([layer.images, layer.groups, blocks], layer.run)
+    if layer.images == 1 and blocks == 1:
+        layer.run_together()
+    else:
+        k.nest([layer.images, layer.groups, blocks], layer.run)
 
 
 class _Layer:
@@ -83,12 +87,22 @@ class _Layer:
 
     def run(self, ivs: list[Affine]) -> None:
         """One block of tiles, for a group of the output channels."""
-        k = self.k
         image, group, block = ivs
         mapped, data = self.data_buffer()
-        sums = self.buffer(self.columns)
         first = block * self.block
-        k.nest([self.block], lambda t: self.transform_data(image, first, t[0], mapped))
+        self.k.nest([self.block], lambda t: self.transform_data(image, first, t[0], mapped))
+        self.run_group(image, group, first, data)
+
+    def run_together(self) -> None:
+        """The only block: all groups take the same transformed data."""
+        image = first = affine(0)
+        mapped, data = self.data_buffer()
+        self.k.nest([self.block], lambda t: self.transform_data(image, first, t[0], mapped))
+        self.k.nest([self.groups], lambda ivs: self.run_group(image, ivs[0], first, data))
+
+    def run_group(self, image: Affine, group: Affine, first: Affine, data: SSAValue) -> None:
+        """The products of a block's transformed data, for a group of the output channels."""
+        k, sums = self.k, self.buffer(self.columns)
 
         def some(part: Affine, width: int) -> None:
             column = part * self.columns
