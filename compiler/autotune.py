@@ -41,6 +41,7 @@ from compiler.timing import interleave
 from dialects import hal, krnl
 from passes.krnl.nests import work_of
 from passes.krnl.schedule import TUNED, ScheduleKrnl
+from runtime.dtypes import numpy_dtype
 from runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -223,5 +224,5 @@ def _arguments(network: Network) -> list[np.ndarray]:
         made: np.ndarray = np.zeros(shape)
         if "float" in spec.dtype:
             made = generator.uniform(0.5, 1, shape)
-        arrays.append(made.astype(spec.dtype))
+        arrays.append(made.astype(numpy_dtype(spec.dtype)))
     return arrays

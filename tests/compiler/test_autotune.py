@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import onnx
 import pytest
@@ -114,6 +115,18 @@ def test_integers_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     got = compiler.compile(model, cache=False, autotune=True)(x)
     assert clock.measured
     np.testing.assert_array_equal(got, x.astype(np.int32) @ weights.astype(np.int32))
+
+
+def test_short_floats_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock([1.0, 0.5])
+    monkeypatch.setattr(autotune, "interleave", clock)
+    weights = np.ones((DEPTH, COLUMNS), ml_dtypes.bfloat16)
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    model = make_model([node], {"x": (ml_dtypes.bfloat16, [ROWS, DEPTH])}, {"w": weights})
+    x = np.ones((ROWS, DEPTH), ml_dtypes.bfloat16)
+    got = compiler.compile(model, cache=False, autotune=True)(x)
+    assert clock.measured
+    assert (got.astype(np.float32) == DEPTH).all()
 
 
 def test_a_module_with_schedules_cannot_be_tuned(tmp_path: Path) -> None:
