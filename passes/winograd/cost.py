@@ -11,9 +11,9 @@ Costs are cycles of one core, counted from the sizes of a layer and the descript
 
 The maps do four (F(2, 3): 2.25) times fewer products, and read 4 (1.78) times more weights; with
 stride 2 it is 1.78 (1.44) times fewer products and 9 (2.78) times more weights. Layers with many
-channels and a small image are better off with the smaller tile or directly. A saving below a tenth
-is not worth the memory of the next larger weights. Integers are multiplied in pairs, of bytes
-directly, and of 16 bits by the maps, whose weights are twice as large for that.
+channels and a small image are better off with the smaller tile or directly. A saving below a
+seventh is not worth the memory of the next larger weights. Integers are multiplied in pairs, of
+bytes directly, and of 16 bits by the maps, whose weights are twice as large for that.
 
 The constants were fitted to kernels of 15 layers, on a core with AVX2.
 """
@@ -51,7 +51,7 @@ SHARES = 8
 ASSUMED_SIZE = 64
 """Height and width that are not known."""
 
-WORTHWHILE = 0.9
+WORTHWHILE = 0.85
 """The most of the cost with smaller weights that is worth larger ones."""
 
 SUM_BYTES = 4
