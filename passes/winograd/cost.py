@@ -12,7 +12,8 @@ Costs are cycles of one core, counted from the sizes of a layer and the descript
 The maps do four (F(2, 3): 2.25) times fewer products, and read 4 (1.78) times more weights; with
 stride 2 it is 1.78 (1.44) times fewer products and 9 (2.78) times more weights. Layers with many
 channels and a small image are better off with the smaller tile or directly. A saving below a
-seventh is not worth the memory of the next larger weights. Integers are multiplied in pairs, of
+tenth is not worth the memory of the next larger weights, one below a seventh not that of weights
+more than four times as large as the layer's own. Integers are multiplied in pairs, of
 bytes directly, and of 16 bits by the maps, whose weights are twice as large for that.
 
 The constants were fitted to kernels of 15 layers, on a core with AVX2.
@@ -51,8 +52,11 @@ SHARES = 8
 ASSUMED_SIZE = 64
 """Height and width that are not known."""
 
-WORTHWHILE = 0.85
+WORTHWHILE = 0.9
 """The most of the cost with smaller weights that is worth larger ones."""
+
+LARGE, LARGE_WORTHWHILE = 4, 0.85
+"""... and that is worth weights of more than so many times the layer's own bytes."""
 
 SUM_BYTES = 4
 """Bytes of a sum of products, which is a lane of a vector."""
@@ -80,6 +84,13 @@ class Plan:
     block: int
     groups: int
     cycles: int
+    growth: float
+    """How many times as large the weights are as the layer's own."""
+
+    @property
+    def share(self) -> float:
+        """The most of the cost with smaller weights that makes it worth its own."""
+        return LARGE_WORTHWHILE if self.growth > LARGE else WORTHWHILE
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ class Costs:
         """The one to take of those that are possible, which is asked only where it matters."""
         best, cycles = None, self.direct
         for plan in sorted(self.plans, key=lambda plan: plan.tile):
-            if plan.cycles < WORTHWHILE * cycles and is_possible(plan):
+            if plan.cycles < plan.share * cycles and is_possible(plan):
                 best, cycles = plan, plan.cycles
         return best
 
@@ -201,7 +212,9 @@ class _Estimate:
         again = (images * blocks - 1) / self.weight_rate
         reading = self.weight_bytes * (1 / MEMORY_BYTES_PER_CYCLE + again)
         cycles = _overlapped(computing, reading)
-        return Plan(self.tile, self.layer.stride, block, groups, cycles)
+        numbers = self.layer.numbers
+        growth = self.planes * numbers.mapped_bytes / (TAPS**2 * numbers.weight_bytes)
+        return Plan(self.tile, self.layer.stride, block, groups, cycles, growth)
 
     def block_cycles(self, block: int, times: int) -> float:
         """What a block costs besides reading the weights, its data transformed so many times."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dialects.onnx.dims import symbol
-from passes.cost import Machine
+from passes.cost import INTEGERS, Machine
 from passes.winograd.cost import SCRATCH_BYTES, Layer, Plan, costs
 
 SMALL = Machine(lanes=8, registers=16, l2_bytes=512 << 10, l3_bytes=32 << 20)
@@ -57,3 +57,11 @@ def test_few_blocks_are_shared_out_by_channels(machine: Machine) -> None:
 def test_unknown_sizes_count_as_large_ones() -> None:
     found = costs(Layer(symbol("n"), 64, 64, symbol("h"), symbol("w")), SMALL).best
     assert found is not None and found.tile == 4
+
+
+def test_much_larger_weights_must_save_more() -> None:
+    layer = Layer(1, 512, 512, 7, 7, 2, INTEGERS)
+    found = costs(layer, SMALL)
+    small = min(found.plans, key=lambda plan: plan.tile)
+    assert 0.85 < small.cycles / found.direct < 0.9 and small.growth > 4
+    assert found.best is None, "25 planes of 16 bits for 9 taps of bytes"
