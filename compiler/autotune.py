@@ -30,6 +30,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Region, SSAValue
+from xdsl.passes import ModulePass
 
 from compiler.kernels import independent_kernels
 from compiler.lowered import Lowered, remaining_passes
@@ -69,8 +70,7 @@ def tune(low: Lowered, observers: Sequence[Observer], verified: Container[str]) 
         InputError: the module has schedules already.
         DeviceError: this machine cannot run code for the target.
     """
-    texts = remaining_passes(low.module, "krnl", low.target)
-    passes = [make_pass(text) for text in texts]
+    passes = [make_pass(text) for text in remaining_passes(low.module, "krnl", low.target)]
     places = [place for place, each in enumerate(passes) if isinstance(each, ScheduleKrnl)]
     if not places:
         raise InputError(
@@ -81,14 +81,14 @@ def tune(low: Lowered, observers: Sequence[Observer], verified: Container[str]) 
     run_passes(low.module, low.ctx, passes[:place], low.report, low.stage, observers, verified)
     schedule = passes[place]
     assert isinstance(schedule, ScheduleKrnl)
-    _Tuning(low, schedule, texts[place + 1 :]).run()
+    _Tuning(low, schedule, passes[place + 1 :]).run()
     run_passes(low.module, low.ctx, passes[place:], low.report, "krnl", observers, verified)
 
 
 class _Tuning:
     """The kernels of one module; ``below`` are the passes behind `krnl-schedule` on its stage."""
 
-    def __init__(self, low: Lowered, schedule: ScheduleKrnl, below: Sequence[str]) -> None:
+    def __init__(self, low: Lowered, schedule: ScheduleKrnl, below: Sequence[ModulePass]) -> None:
         self._low = low
         self._schedule = schedule
         self._below = below
@@ -136,22 +136,22 @@ class _Tuning:
             candidates.setdefault(self._text(scheduled), (choice, scheduled))
         if len(candidates) == 1:
             return {}
-        found = [choice for choice, _ in candidates.values()]
-        networks = [self._network(scheduled, call) for _, scheduled in candidates.values()]
-        arguments = _arguments(networks[0])
-        calls = {
-            str(number): lambda network=network: network(*arguments)
-            for number, network in enumerate(networks)
+        networks = {
+            text: self._network(scheduled, call) for text, (_, scheduled) in candidates.items()
         }
-        times = {name: timing.median_seconds for name, timing in interleave(calls, SECONDS).items()}
+        usual = next(iter(networks))
+        arguments = _arguments(networks[usual])
+        calls = {
+            text: lambda network=network: network(*arguments) for text, network in networks.items()
+        }
+        times = {text: timing.median_seconds for text, timing in interleave(calls, SECONDS).items()}
         best = min(times, key=times.__getitem__)
-        return found[int(best)] if times[best] < WORTHWHILE * times["0"] else found[0]
+        return candidates[best if times[best] < WORTHWHILE * times[usual] else usual][0]
 
     def _network(self, kernel: FuncOp, call: hal.DispatchOp) -> Network:
         """A program that runs nothing but a kernel, on one thread."""
         low = Lowered(ModuleOp([program_of(call), kernel]), self._low.ctx, self._low.target)
-        passes = [make_pass(text) for text in self._below]
-        run_passes(low.module, low.ctx, passes, Report(), "krnl", verified=())
+        run_passes(low.module, low.ctx, self._below, Report(), "krnl", verified=())
         return low.compile("cpu:threads=1")
 
     def _text(self, kernel: FuncOp) -> str:

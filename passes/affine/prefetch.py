@@ -274,9 +274,8 @@ def _ask(loads: list[affine.VectorLoadOp], block: _Block, sites: list[_Site]) ->
     site, loops = max(inside, key=lambda entry: _steps(entry[1]))
     steps = _steps(loops)
     width = sum(load.result.type.get_shape()[0] for load in loads)  # type: ignore[union-attr]
-    reuse = steps * width // block.size
     stride = -(-block.size // steps)
-    if not 1 < reuse <= MOST_REUSE or stride * _bytes(loads[0].memref) > LINE_BYTES:
+    if steps * width // block.size > MOST_REUSE or stride * _bytes(loads[0].memref) > LINE_BYTES:
         return
     made = _made(loads[0], block, loops, stride)
     body = site.loop.body.block
