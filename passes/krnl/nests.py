@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from xdsl.dialects.builtin import IndexType
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineDimExpr
 
@@ -32,6 +33,21 @@ def transposed_row(nest: krnl.IterateOp) -> int | None:
             if value in variables and value is not innermost and _is_unit(last, place):
                 return variables.index(value)
     return None
+
+
+def finds_places(nest: krnl.IterateOp) -> bool:
+    """Whether places along the innermost loop come of more than index expressions.
+
+    That is, of comparisons or of data.
+    """
+    varied: set[SSAValue] = {nest.induction_variables[-1]}
+    for op in nest.body.walk():
+        _spread(op, varied)
+        if not isinstance(op, krnl.IndexOp) and any(
+            isinstance(result.type, IndexType) and result in varied for result in op.results
+        ):
+            return True
+    return False
 
 
 def static(bounds: tuple[int | SSAValue, int | SSAValue]) -> int | None:

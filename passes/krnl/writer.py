@@ -8,7 +8,7 @@ from math import prod
 from xdsl.ir import Operation, SSAValue
 
 from dialects import krnl
-from passes.krnl.nests import ASSUMED_EXTENT, static
+from passes.krnl.nests import ASSUMED_EXTENT, finds_places, static
 
 ENOUGH_SHARES = 16
 """Iterations that can be shared out evenly to some threads."""
@@ -111,7 +111,8 @@ class Writer:
     def transpose(self, row: int, size: int, lanes: int) -> None:
         """Goes through the innermost loop and ``row`` in squares that stay in the cache.
 
-        Where both sizes are known, the squares are made of smaller ones that stay in registers.
+        Where both sizes are known, the squares are made of smaller ones that stay in registers;
+        not where places along the innermost loop are computed, of which each is its own.
         """
         column = len(self.outer) - 1
         extents = [static(self.nest.extents[axis]) for axis in (row, column)]
@@ -123,7 +124,7 @@ class Writer:
                 order.append(handle)
                 self.first.append(self.loop(axis))
         pair = [self.tiles[row], self.tiles[column]]
-        if any(extent is None or extent < lanes for extent in extents):
+        if finds_places(self.nest) or any(n is None or n < lanes for n in extents):
             self.ops.append(krnl.PermuteOp([*order, *pair]))
             return
         rows, columns = krnl.BlockOp(pair[0], lanes), krnl.BlockOp(pair[1], lanes)

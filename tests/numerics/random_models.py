@@ -259,6 +259,16 @@ def gather(m: Model, x: Value) -> Value:
     return Value(name, (*x.shape[:axis], 3, *x.shape[axis + 1 :]))
 
 
+def gathered_elements(m: Model, x: Value) -> Value:
+    """Elements chosen one by one, and the last two axes exchanged there and back."""
+    along = m.rng.integers(-x.shape[-1], x.shape[-1], x.shape[1:])
+    swapped = [*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2]
+    shape = m.op("Shape", x.name)
+    places = m.op("Expand", m.const(along), shape)
+    chosen = m.op("GatherElements", x.name, places, axis=-1)
+    return Value(m.op("Add", m.op("Transpose", chosen, perm=swapped), m.op("Transpose", x.name, perm=swapped)), (*x.shape[:-2], x.shape[-1], x.shape[-2]))
+
+
 def flatten_and_back(m: Model, x: Value) -> Value:
     """Reshape to [batch, -1] by a run's sizes, a function, and back."""
     target = m.op("Concat", m.size(x.name, 0), m.ints(-1), axis=0)

@@ -201,6 +201,22 @@ def test_gathers_of_every_type(dtype: np.dtype, index_type: Any) -> None:
     np.testing.assert_array_equal(got["elements"], expected)
 
 
+@pytest.mark.parametrize("shape", [(2, 40, 64), (1, 33, 35)])
+def test_elements_gathered_into_a_transposed_result(shape: tuple[int, ...]) -> None:
+    """A nest that reads along one loop and writes along another, at places that data give."""
+    n, rows, columns = shape
+    x, other = sample((n, rows, 50)), sample((n, columns, rows), seed=1)
+    along = np.random.default_rng(2).integers(-50, 50, shape)
+    nodes = [
+        helper.make_node("GatherElements", ["x", "along"], ["elements"], axis=2),
+        helper.make_node("Transpose", ["elements"], ["turned"], perm=[0, 2, 1]),
+        helper.make_node("Add", ["turned", "other"], ["y"]),
+    ]
+    feed = {"x": x, "along": along, "other": other}
+    kinds = {name: (value.dtype, value.shape) for name, value in feed.items()}
+    check(make_model(nodes, kinds), feed)
+
+
 @pytest.mark.parametrize("index", [2, -1])
 def test_gather_of_a_known_place(index: int) -> None:
     x = sample((4, 5))
