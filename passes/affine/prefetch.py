@@ -32,6 +32,13 @@ foresees. So a tile asks for them before it begins its sum, each line once:
     %sum:12 = affine.for %k = 0 to 768 iter_args(...) { ... }
     affine.vector_store %sum#0, %y[%i, %j]
     affine.vector_store %sum#1, %y[%i, %j + 8]
+
+Where the sum goes over a few neighbours here and a few there, as a grouped convolution's does (the
+channels of a group under each place of a window), no core foresees the next ones either. So in
+front of each such piece the same one of the next tile is asked for:
+
+    affine.prefetch %x[%h + %kh, (%w + 6) + %kw, %g * 16], read, ...
+    affine.for %c = 0 to 16 iter_args(...) { affine.load %x[%h + %kh, %w + %kw, %g * 16 + %c] ... }
 """
 
 from __future__ import annotations
@@ -76,7 +83,11 @@ LOCALITY = 2
 LONG_SUM = 16
 """Steps that are worth asking in front of them for what is stored behind."""
 
-_Access = affine.VectorLoadOp | affine.VectorStoreOp
+MOST_LINES = 4
+"""A longer piece of neighbours is foreseen by the core."""
+
+_VectorAccess = affine.VectorLoadOp | affine.VectorStoreOp
+_Access = _VectorAccess | affine.LoadOp
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,7 @@ class AffinePrefetch(ModulePass):
         asked: set[tuple[SSAValue, SSAValue]] = set()
         for site in sites:
             self._ask_for_results(site)
+            self._ask_for_pieces(site)
             found: dict[SSAValue, list[affine.VectorLoadOp]] = {}
             for op in site.loop.body.block.ops:
                 if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref):
@@ -124,6 +136,23 @@ class AffinePrefetch(ModulePass):
                 places = [AffineDimExpr(place) for place in range(len(access.indices))]
                 is_written = isinstance(access, affine.VectorStoreOp)
                 made = _prefetch(access, access.indices, _indices(access, places), is_written)
+                block.insert_op_before(made, site.loop)
+
+    def _ask_for_pieces(self, site: _Site) -> None:
+        """Asks in front of a sum over a few neighbours for the same ones of the next tile."""
+        block = site.loop.parent
+        if block is None or site.trips < LONG_SUM:
+            return
+        for load in list(site.loop.body.block.ops):
+            if not isinstance(load, affine.LoadOp) or not self._is_large(load.memref):
+                continue
+            step = LINE_BYTES // _bytes(load.memref)
+            tile = _next_tile(load, site)
+            if tile is None or site.trips > MOST_LINES * step:
+                continue
+            for first in range(0, site.trips, step):
+                place = {site.around[0].variable: AffineConstantExpr(first)}
+                made = _moved(load, place, tile)
                 block.insert_op_before(made, site.loop)
 
     def _block(
@@ -215,13 +244,13 @@ def _is_of_vectors(loop: affine.ForOp) -> bool:
     return any(isinstance(op.type, VectorType) for op in loop.inits)
 
 
-def _behind(loop: affine.ForOp) -> Iterator[_Access]:
+def _behind(loop: affine.ForOp) -> Iterator[_VectorAccess]:
     """What is loaded and stored behind a loop at places that are known in front of it."""
     behind: set[Operation | Block] = {loop}
     op = loop.next_op
     while op is not None and not op.regions:
         behind.add(op)
-        if isinstance(op, _Access) and not any(index.owner in behind for index in op.indices):
+        if isinstance(op, _VectorAccess) and not any(index.owner in behind for index in op.indices):
             yield op
         op = op.next_op
 
@@ -256,6 +285,24 @@ def _dimensions(op: affine.ParallelOp) -> Iterator[_Loop]:
                 yield _Loop(variable, first, size, -(-(end - first) // size), False)
             case _:
                 return
+
+
+def _next_tile(load: affine.LoadOp, site: _Site) -> _Loop | None:
+    """The loop that moves the piece that a sum loads on to another place; None if it goes on.
+
+    A piece goes on where the next step of a sum around it, or the next tile, is its neighbour.
+    """
+    own, *outer = site.around
+    start = _element(load, {})
+    if _element(load, {own.variable: 1}) - start != 1:
+        return None
+    for loop in outer:
+        move = _element(load, {loop.variable: loop.step}) - start
+        if 0 < move <= own.trips:
+            return None
+        if move and not loop.is_sum and loop.trips > 1:
+            return loop
+    return None
 
 
 def _steps(loops: list[_Loop]) -> int:
@@ -312,6 +359,22 @@ def _made(
     return _prefetch(load, operands, results)
 
 
+def _moved(
+    load: affine.LoadOp, place: Mapping[SSAValue, AffineExpr], tile: _Loop
+) -> affine.PrefetchOp:
+    """Asks for what a load reads at the next iteration of a loop, inner variables being given."""
+    variables: list[AffineExpr] = []
+    operands: list[SSAValue] = []
+    for number, operand in enumerate(load.indices):
+        is_given = operand in place
+        variables.append(place[operand] if is_given else AffineDimExpr(number))
+        if operand is tile.variable:
+            variables[-1] = AffineDimExpr(number) + tile.step
+        # A variable of the sum itself is not known in front of it.
+        operands.append(tile.variable if is_given else operand)
+    return _prefetch(load, operands, _indices(load, variables))
+
+
 def _indices(access: _Access, operands: Sequence[AffineExpr]) -> list[AffineExpr]:
     """The indices of a load or store, its operands given as expressions."""
     map = access.map.data
@@ -339,12 +402,12 @@ def _prefetch(
     )
 
 
-def _element(load: _Access, known: Mapping[SSAValue, int]) -> int:
+def _element(access: _Access, known: Mapping[SSAValue, int]) -> int:
     """Which element of its buffer is loaded, values that are not known being 0."""
-    map, values = load.map.data, [known.get(value, 0) for value in load.indices]
+    map, values = access.map.data, [known.get(value, 0) for value in access.indices]
     indices = map.eval(values[: map.num_dims], values[map.num_dims :])
     element = 0
-    for index, size in zip(indices, load.memref.type.get_shape(), strict=True):  # type: ignore[union-attr]
+    for index, size in zip(indices, access.memref.type.get_shape(), strict=True):  # type: ignore[union-attr]
         element = element * size + index
     return element
 

@@ -260,13 +260,20 @@ def gather(m: Model, x: Value) -> Value:
 
 
 def gathered_elements(m: Model, x: Value) -> Value:
-    """Elements chosen one by one, and the last two axes exchanged there and back."""
+    """Elements chosen one by one, in another order, beside all of them."""
+    if m.opset < 11:
+        return gather(m, x)
     along = m.rng.integers(-x.shape[-1], x.shape[-1], x.shape[1:])
     swapped = [*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2]
     shape = m.op("Shape", x.name)
     places = m.op("Expand", m.const(along), shape)
     chosen = m.op("GatherElements", x.name, places, axis=-1)
-    return Value(m.op("Add", m.op("Transpose", chosen, perm=swapped), m.op("Transpose", x.name, perm=swapped)), (*x.shape[:-2], x.shape[-1], x.shape[-2]))
+    return Value(
+        m.op(
+            "Add", m.op("Transpose", chosen, perm=swapped), m.op("Transpose", x.name, perm=swapped)
+        ),
+        (*x.shape[:-2], x.shape[-1], x.shape[-2]),
+    )
 
 
 def flatten_and_back(m: Model, x: Value) -> Value:
@@ -354,7 +361,17 @@ def looped(m: Model, x: Value) -> Value:
 ANY: list[Callable[[Model, Value], Value]] = [
     *[activation, clip, hard_swish, scale_and_shift, residual, normalized, softmax, where],
     *[half_island, transpose, there_and_back, slice_and_concat, strided_slice, split, pad],
-    *[gather, flatten_and_back, expanded, top_k, cumulated, scattered, chosen, looped],
+    *[
+        gather,
+        gathered_elements,
+        flatten_and_back,
+        expanded,
+        top_k,
+        cumulated,
+        scattered,
+        chosen,
+        looped,
+    ],
 ]
 
 
