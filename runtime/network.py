@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ class Network:
         self._block = Recycler(len(program.outputs)).block
         self._dtypes = tuple(numpy_dtype(spec.dtype) for spec in program.inputs)
         self._input_names = tuple(spec.name for spec in program.inputs)
+        self._pick = _picker(self._input_names)
         self._output_names = tuple(spec.name for spec in program.outputs)
 
     @property
@@ -151,13 +153,12 @@ class Network:
         specs = zip(self.inputs, self._dtypes, arrays, strict=True)
         return [accept(spec, dtype, array) for spec, dtype, array in specs]
 
-    def _by_name(self, feed: Mapping[str, Any]) -> list[Any]:
+    def _by_name(self, feed: Mapping[str, Any]) -> Sequence[Any]:
         """The inputs in the signature's order."""
-        names = self._input_names
-        if len(feed) != len(names):
+        if len(feed) != len(self._dtypes):
             return self._in_order((), feed)
         try:
-            return [feed[name] for name in names]
+            return self._pick(feed)
         except KeyError:
             return self._in_order((), feed)
 
@@ -184,6 +185,13 @@ class Network:
         inputs = ", ".join(map(str, self.inputs))
         outputs = ", ".join(map(str, self.outputs))
         return f"<Network ({inputs}) -> ({outputs}) on {self.device.uri}>"
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """What takes the values of some keys out of a mapping, in order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda feed: [feed[name] for name in names]
 
 
 def _check_names(kind: str, expected: Sequence[str], given: Mapping[str, Any]) -> None:

@@ -1,8 +1,12 @@
-"""Memory of large results, used again once nobody holds them any more.
+"""Memory of results: large blocks are used again, small results share a slab.
 
 A new block of memory costs as much time as writing it several times: the system clears each page
 when it is touched first. A network that runs again and again writes results of the same sizes, so
 blocks come back when the last array over them dies, and the next run takes them.
+
+Results of a few hundred bytes are carved from a slab one after the other, of this run and the next
+ones: a block for each would take longer than a small network's product. A slab lives as long as
+one of its results does.
 """
 
 from __future__ import annotations
@@ -19,6 +23,12 @@ from runtime import memory
 LEAST_BYTES = 65_536
 """Smaller blocks are at hand from the C library, without a call to the system."""
 
+SLAB_BYTES = 16_384
+"""What a result may keep from being freed at most, beside itself."""
+
+MOST_CARVED = SLAB_BYTES // 8
+"""Larger results would leave too much of a slab unused."""
+
 _BYTE = np.dtype(np.uint8)
 
 
@@ -32,6 +42,8 @@ class Recycler:
     def __init__(self, most: int) -> None:
         # What is done to it is atomic: blocks come back at any moment, in any thread.
         self._idle: deque[np.ndarray] = deque(maxlen=most)
+        # Slab, address, bytes that are carved off; whoever carves takes the entry meanwhile.
+        self._slabs: list[tuple[np.ndarray, int, int]] = []
 
     def block(self, shape: Sequence[int], dtype: np.dtype, nbytes: int) -> tuple[np.ndarray, int]:
         """An uninitialised C-contiguous array on a 64-byte boundary, and its address.
@@ -41,6 +53,8 @@ class Recycler:
         Raises:
             DeviceError: there is not that much memory.
         """
+        if nbytes <= MOST_CARVED:
+            return self._carved(shape, dtype, nbytes)
         if nbytes < LEAST_BYTES:
             return memory.aligned_block(shape, dtype, nbytes)
         block = self._taken(nbytes)
@@ -48,6 +62,19 @@ class Recycler:
         owner: Any = _Lent.from_address(address)
         owner.block, owner.idle = block, self._idle
         return np.ndarray(shape, dtype, owner), address
+
+    def _carved(self, shape: Sequence[int], dtype: np.dtype, nbytes: int) -> tuple[np.ndarray, int]:
+        """A small array, of the slab at hand or a new one."""
+        size = (nbytes + memory.ALIGNMENT - 1) & -memory.ALIGNMENT
+        try:
+            slab, address, start = self._slabs.pop()
+        except IndexError:
+            start = SLAB_BYTES
+        if start + size > SLAB_BYTES:
+            slab, address = memory.aligned_block((SLAB_BYTES,), _BYTE, SLAB_BYTES)
+            start = 0
+        self._slabs.append((slab, address, start + size))
+        return np.ndarray(shape, dtype, slab, start), address + start
 
     def _taken(self, nbytes: int) -> np.ndarray:
         """An idle block of exactly that size, else a new one."""

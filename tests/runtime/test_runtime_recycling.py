@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from runtime.memory import ALIGNMENT, address_of
-from runtime.recycling import LEAST_BYTES, Recycler
+from runtime.recycling import LEAST_BYTES, MOST_CARVED, SLAB_BYTES, Recycler
 
 FLOAT = np.dtype(np.float32)
 SHAPE = (2, LEAST_BYTES // 4)
@@ -74,14 +74,25 @@ def test_small_results_are_numpys_own() -> None:
     assert isinstance(array.base, np.ndarray)
 
 
+def test_small_results_share_no_bytes_and_slabs_no_more_than_they_hold() -> None:
+    recycler = Recycler(1)
+    sizes = [1, 0, 16, 100, MOST_CARVED // 4] * 20
+    held = [taken(recycler, (size,)) for size in sizes]
+    for number, array in enumerate(held):
+        array[...] = number
+    for number, array in enumerate(held):
+        assert (array == number).all()
+    assert len({id(array.base) for array in held}) <= 2 * sum(sizes) * 4 // SLAB_BYTES + 2
+
+
 def test_threads_never_share_a_block() -> None:
     recycler = Recycler(3)
 
     def work(number: int) -> None:
         for _ in range(200):
-            array = taken(recycler)
-            array[...] = number
-            assert (array == number).all()
+            array, small = taken(recycler), taken(recycler, (10,))
+            array[...] = small[...] = number
+            assert (array == number).all() and (small == number).all()
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(work, range(4)))
