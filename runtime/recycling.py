@@ -30,6 +30,7 @@ MOST_CARVED = SLAB_BYTES // 8
 """Larger results would leave too much of a slab unused."""
 
 _BYTE = np.dtype(np.uint8)
+_NO_SLAB = np.empty(0, _BYTE), 0, 0
 
 
 class Recycler:
@@ -69,8 +70,8 @@ class Recycler:
         try:
             slab, address, start = self._slabs.pop()
         except IndexError:
-            start = SLAB_BYTES
-        if start + size > SLAB_BYTES:
+            slab, address, start = _NO_SLAB
+        if start + size > SLAB_BYTES or not address:
             slab, address = memory.aligned_block((SLAB_BYTES,), _BYTE, SLAB_BYTES)
             start = 0
         self._slabs.append((slab, address, start + size))

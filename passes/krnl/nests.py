@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from xdsl.dialects.builtin import IndexType
+from xdsl.dialects.builtin import DYNAMIC_INDEX, IndexType
 from xdsl.ir import BlockArgument, Operation, SSAValue
 from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineDimExpr
 
@@ -48,6 +48,27 @@ def finds_places(nest: krnl.IterateOp) -> bool:
         ):
             return True
     return False
+
+
+def row_pitch(nest: krnl.IterateOp, row: int, column: int) -> int:
+    """Bytes from one row of a product's left-hand side to the next; 0 where that is not known."""
+    variable, other = nest.induction_variables[row], nest.induction_variables[column]
+    for op in nest.body.walk():
+        if not isinstance(op, krnl.LoadOp) or variable not in op.indices or other in op.indices:
+            continue
+        shape = op.memref.type.get_shape()  # type: ignore[union-attr]
+        if DYNAMIC_INDEX in shape[1:]:
+            return 0
+        places = [
+            op.map.data.eval([int(index is variable) * at for index in op.indices], [])
+            for at in (0, 1)
+        ]
+        first, second = (
+            sum(index * prod(shape[axis + 1 :]) for axis, index in enumerate(place))
+            for place in places
+        )
+        return (second - first) * element_bits(op) // 8
+    return 0
 
 
 def static(bounds: tuple[int | SSAValue, int | SSAValue]) -> int | None:

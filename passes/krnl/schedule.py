@@ -40,6 +40,7 @@ from passes.krnl.nests import (
     element_bits,
     is_vectorizable,
     panel_of,
+    row_pitch,
     static,
     transposed_row,
     value_bits,
@@ -209,11 +210,12 @@ class ScheduleKrnl(ModulePass):
         vectors = max(1, width // lanes)
         registers = self.registers - _temporaries(nest)
         rows_first = self.rows_first(nest, column)
-        rows = tile_rows(extents[row], vectors, registers)
+        pitch = row_pitch(nest, row, column)
+        rows = tile_rows(extents[row], vectors, registers, pitch)
         panels = -(-(extents[column] or 0) // width)
         if not rows_first and panels > 1:
             extents[row] = writer.pieces(column, row, rows, panels)
-        rows = tile_rows(extents[row], vectors, registers)
+        rows = tile_rows(extents[row], vectors, registers, pitch)
         writer.block(column, width, extents[column])
         writer.block(row, rows, extents[row])
         writer.tensorize(row, column, lanes, rows_first)

@@ -17,6 +17,9 @@ from dialects.onnx.dims import Dim
 MOST_ROWS = 14
 """More rows than this cost code and time to compile, and gain nothing."""
 
+CACHE_WAYS, CACHE_PERIOD = 8, 4096
+"""Of the first cache of most cores: lines of a set, and bytes from one line of it to the next."""
+
 STREAMS = 4
 """Panels that a single row goes over at once, at least, where there are as many."""
 
@@ -37,7 +40,7 @@ def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
         most = _sums_of_a_row(registers) // STREAMS
         widths = tuple(range(most, most // 2, -1))
     elif isinstance(rows, int) and 0 < rows < (registers - 1) // widths[0] - 1:
-        most = (registers - 1) // (rows + 1)
+        most = (registers - 2) // (rows + 1)
         widths = tuple(range(most, max(most // 2, widths[0]) - 1, -1))
     if not isinstance(columns, int):
         return lanes * widths[0]
@@ -67,9 +70,14 @@ def panel_vectors(registers: int) -> tuple[int, ...]:
     return (2, 3) if registers < 32 else (4, 3, 2)
 
 
-def tile_rows(extent: int | None, vectors: int, registers: int) -> int:
-    """Rows of a tile of that many vectors; few enough that all tiles are about equally high."""
-    return _evenly(extent, min(MOST_ROWS, (registers - 1 - vectors) // vectors))
+def tile_rows(extent: int | None, vectors: int, registers: int, pitch: int = 0) -> int:
+    """Rows of a tile of that many vectors; few enough that all tiles are about equally high.
+
+    ``pitch`` is the number of bytes from one row to the next, 0 if it is not known. Rows that lie
+    in the same set of the first cache are no more than it holds beside the columns' operands.
+    """
+    most = CACHE_WAYS - 1 if pitch and pitch % CACHE_PERIOD == 0 else MOST_ROWS
+    return _evenly(extent, min(most, (registers - 2 - vectors) // vectors))
 
 
 def window_rows(extent: int | None, width: int, registers: int) -> int:

@@ -76,7 +76,7 @@ def test_small_results_are_numpys_own() -> None:
 
 def test_small_results_share_no_bytes_and_slabs_no_more_than_they_hold() -> None:
     recycler = Recycler(1)
-    sizes = [1, 0, 16, 100, MOST_CARVED // 4] * 20
+    sizes = [0, 1, 16, 100, MOST_CARVED // 4] * 20
     held = [taken(recycler, (size,)) for size in sizes]
     for number, array in enumerate(held):
         array[...] = number
