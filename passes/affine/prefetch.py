@@ -290,11 +290,13 @@ def _dimensions(op: affine.ParallelOp) -> Iterator[_Loop]:
 def _next_tile(load: affine.LoadOp, site: _Site) -> _Loop | None:
     """The loop that moves the piece that a sum loads on to another place; None if it goes on.
 
-    A piece goes on where the next step of a sum around it, or the next tile, is its neighbour.
+    A piece goes on where it is a whole line of the buffer, or where the next step of a sum around
+    it, or the next tile, is its neighbour.
     """
     own, *outer = site.around
     start = _element(load, {})
-    if _element(load, {own.variable: 1}) - start != 1:
+    is_line = own.trips == load.memref.type.get_shape()[-1]  # type: ignore[union-attr]
+    if is_line or _element(load, {own.variable: 1}) - start != 1:
         return None
     for loop in outer:
         move = _element(load, {loop.variable: loop.step}) - start

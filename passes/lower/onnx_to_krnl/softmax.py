@@ -19,7 +19,7 @@ from passes.lower.onnx_to_krnl.scalars import NUMBERS, REDUCTION, Scalar, accumu
 
 i64 = IntegerType(64)
 
-STASHED_ELEMENTS = 1 << 12
+STASHED_ELEMENTS = 1 << 16
 """Rows of at most this many elements keep their exponentials, instead of computing them twice."""
 
 

@@ -33,7 +33,7 @@ BOUNDS = {
     "sin": (1.6, 0.9),
     "sinh": (1.5, 1.6),
     "tan": (1.8, 1.7),
-    "tanh": (1.6, 1.6),
+    "tanh": (2.6, 2.4),
 }
 
 # Python's erf and erfc are f64 themselves.

@@ -68,6 +68,53 @@ def test_a_tile_asks_for_each_line_of_its_results_once() -> None:
     assert prefetches(short, kind="write") == [], "it would come too late"
 
 
+def grouped(channels: int, group: int, step: int) -> str:
+    """Sums over a group's channels at three places, for tiles of a row of places."""
+    data, first = f"memref<600x{channels}xf32>", min(32, channels - group)
+    return f"""
+    func.func @f(%w: memref<3x{group}x8xf32>, %x: {data}, %y: memref<600x8xf32>) {{
+      affine.for %i = 0 to 540 step {step} {{
+        %zero = arith.constant dense<0.0> : vector<8xf32>
+        %sum = affine.for %p = 0 to 3 iter_args(%all = %zero) -> (vector<8xf32>) {{
+          %part = affine.for %k = 0 to {group} iter_args(%acc = %all) -> (vector<8xf32>) {{
+            %b = affine.vector_load %w[%p, %k, 0] : memref<3x{group}x8xf32>, vector<8xf32>
+            %a = affine.load %x[%i + %p, %k + {first}] : {data}
+            %c = affine.load %x[%i + %p + 1, %k + {first}] : {data}
+            %s = arith.addf %a, %c : f32
+            %v = vector.broadcast %s : f32 to vector<8xf32>
+            %m = arith.mulf %v, %b : vector<8xf32>
+            %n = arith.addf %acc, %m : vector<8xf32>
+            affine.yield %n : vector<8xf32>
+          }}
+          affine.yield %part : vector<8xf32>
+        }}
+        affine.vector_store %sum, %y[%i, 0] : memref<600x8xf32>, vector<8xf32>
+      }}
+      return
+    }}"""
+
+
+def test_scattered_pieces_are_asked_for_a_tile_ahead() -> None:
+    assert prefetches(grouped(128, 16, 4), 16_384) == [
+        "%x[%i + 4 + %p, 32]",
+        "%x[%i + 4 + %p + 1, 32]",
+    ]
+    assert len(prefetches(grouped(128, 32, 4), 16_384)) == 4, "each piece has two lines"
+
+
+@pytest.mark.parametrize(
+    ("channels", "group", "cache_bytes"),
+    [
+        pytest.param(32, 32, 16_384, id="whole lines follow one another"),
+        pytest.param(256, 80, 16_384, id="long pieces are foreseen"),
+        pytest.param(128, 8, 16_384, id="the sum is too short"),
+        pytest.param(128, 16, 1 << 20, id="the data stay in the cache"),
+    ],
+)
+def test_pieces_that_come_soon_enough_are_not(channels: int, group: int, cache_bytes: int) -> None:
+    assert prefetches(grouped(channels, group, 4), cache_bytes) == []
+
+
 def test_several_panels_of_a_plane_are_asked_for_at_once() -> None:
     text = product("0 to 96 step 6", buffer="3x24x64x16").replace("%w[%j f", "%w[%g, %j f")
     loops = """affine.for %i = 0 to 96 step 6 {

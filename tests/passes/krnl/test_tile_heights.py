@@ -14,6 +14,23 @@ def test_rows_of_a_tile_of_two_vectors_in_sixteen_registers(rows: int | None, he
     assert tile_rows(rows, 2, 16) == height
 
 
+@pytest.mark.parametrize("vectors", [1, 2, 3, 4])
+@pytest.mark.parametrize("registers", [16, 32])
+def test_a_tile_leaves_a_register_free(vectors: int, registers: int) -> None:
+    rows = tile_rows(None, vectors, registers)
+    assert rows * vectors + vectors + 1 < registers
+
+
+def test_rows_of_one_cache_set_are_no_more_than_it_holds() -> None:
+    assert tile_rows(None, 1, 16, pitch=4096) == 7
+    assert tile_rows(None, 1, 16, pitch=4096 + 64) == tile_rows(None, 1, 16) == 13
+
+
+@pytest.mark.parametrize(("rows", "panel"), [(2, 32), (3, 24), (4, 16), (8, 16)])
+def test_few_rows_have_wide_panels(rows: int, panel: int) -> None:
+    assert panel_width(768, 8, 16, rows) == panel
+
+
 def test_a_window_leaves_registers_for_what_is_under_it() -> None:
     assert window_rows(None, 3, 16) == 6
     assert window_rows(28, 5, 16) == 4
