@@ -366,14 +366,11 @@ def _moved(
 ) -> affine.PrefetchOp:
     """Asks for what a load reads at the next iteration of a loop, inner variables being given."""
     variables: list[AffineExpr] = []
-    operands: list[SSAValue] = []
     for number, operand in enumerate(load.indices):
-        is_given = operand in place
-        variables.append(place[operand] if is_given else AffineDimExpr(number))
-        if operand is tile.variable:
-            variables[-1] = AffineDimExpr(number) + tile.step
-        # A variable of the sum itself is not known in front of it.
-        operands.append(tile.variable if is_given else operand)
+        ahead = tile.step if operand is tile.variable else 0
+        variables.append(place.get(operand, AffineDimExpr(number) + ahead))
+    # A variable of the sum itself is not known in front of it.
+    operands = [tile.variable if operand in place else operand for operand in load.indices]
     return _prefetch(load, operands, _indices(load, variables))
 
 

@@ -361,17 +361,8 @@ def looped(m: Model, x: Value) -> Value:
 ANY: list[Callable[[Model, Value], Value]] = [
     *[activation, clip, hard_swish, scale_and_shift, residual, normalized, softmax, where],
     *[half_island, transpose, there_and_back, slice_and_concat, strided_slice, split, pad],
-    *[
-        gather,
-        gathered_elements,
-        flatten_and_back,
-        expanded,
-        top_k,
-        cumulated,
-        scattered,
-        chosen,
-        looped,
-    ],
+    *[gather, gathered_elements, flatten_and_back, expanded, top_k, cumulated, scattered],
+    *[chosen, looped],
 ]
 
 

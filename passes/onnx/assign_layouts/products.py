@@ -14,7 +14,7 @@ from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, none_type, tensor_type
-from passes.krnl.tiles import row_axis
+from passes.krnl.tiles import CACHE_PERIOD, CACHE_WAYS, row_axis
 from passes.onnx.assign_layouts.layouts import (
     Layouts,
     bits_of_element,
@@ -27,8 +27,8 @@ from passes.onnx.editing import is_pointwise
 WORTH_A_COPY = 64
 """Rows that make it worth copying the other operand of a product."""
 
-CACHE_BYTES, CACHE_WAYS, LINE_BYTES = 32_768, 8, 64
-"""The first cache of most cores."""
+LINE_BYTES = 64
+"""A cache line."""
 
 PAGE_BYTES, MOST_PAGES = 4096, 32
 """A page of memory, and half as many of them as a core knows the addresses of without delay."""
@@ -94,7 +94,7 @@ def is_scattered(layouts: Layouts, value: SSAValue, rows: Dim, depth: Dim, colum
     if not (isinstance(rows, int) and isinstance(depth, int) and isinstance(columns, int)):
         return False
     row = columns * bits_of_element(value) // 8
-    lines = CACHE_BYTES // CACHE_WAYS // max(LINE_BYTES, gcd(row, CACHE_BYTES // CACHE_WAYS))
+    lines = CACHE_PERIOD // max(LINE_BYTES, gcd(row, CACHE_PERIOD))
     is_whole = columns <= layouts.panel(value, columns, rows)
     collides = depth >= CACHE_WAYS * lines or (row >= PAGE_BYTES and depth >= MOST_PAGES)
     return rows >= WORTH_A_COPY and collides and not is_whole
