@@ -337,12 +337,14 @@ class WinogradConv(OnnxOp):
 
     ``tile`` is the length of a square of outputs that is computed from a square of data. ``block``
     such tiles are transformed at a time, again for each of ``groups`` parts of the output channels,
-    which are computed independently. ``pads`` are ONNX's, resolved.
+    which are computed independently. ``pads`` are ONNX's, resolved; ``dilation`` is that of both
+    axes, 1 with stride 2: elements of a tile, of the data and of the result, lie so far apart.
     """
 
     name = "onnx.WinogradConv"
     tile = prop_def(IntegerAttr)
     stride = prop_def(IntegerAttr)
+    dilation = prop_def(IntegerAttr)
     block = prop_def(IntegerAttr)
     groups = prop_def(IntegerAttr)
     pads = prop_def(DenseArrayBase)

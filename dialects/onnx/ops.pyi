@@ -102,6 +102,7 @@ class Recurrence(OnnxOp):
 class WinogradConv(OnnxOp):
     tile: IntegerAttr
     stride: IntegerAttr
+    dilation: IntegerAttr
     block: IntegerAttr
     groups: IntegerAttr
     pads: DenseArrayBase

@@ -2,9 +2,9 @@
 
 Requires inferred shapes and products of integers without zero points, before layouts are assigned.
 Ensures that convolutions of float32, and of bytes where the target sums products of pairs, with
-constant 3x3 weights, one stride of 1 or 2, dilations and group 1 that become faster that way are
-`onnx.WinogradConv`, their weights transformed. Which ones, and how, says the cost model in
-`passes/winograd/cost.py`.
+constant 3x3 weights, one stride of 1 or 2, group 1 and, with stride 1, one dilation that become
+faster that way are `onnx.WinogradConv`, their weights transformed. Which ones, and how, says the
+cost model in `passes/winograd/cost.py`.
 
     %1 = Conv(%x, %w, %b) {pads = 1}   ==>   %1 = WinogradConv(%x, %u, %b) {tile = 4, block = 28}
 
@@ -127,6 +127,7 @@ class _Rewriting:
             properties={
                 "tile": integer(plan.tile),
                 "stride": integer(plan.stride),
+                "dilation": integer((op.get("dilations") or (1,))[0]),
                 "block": integer(plan.block),
                 "groups": integer(plan.groups),
                 "pads": integers(_pads(op) or ()),
@@ -165,13 +166,12 @@ def layer_of(op: OnnxOp) -> Layer | None:
     dims, kernel, result = (dims_of(v.type) for v in (data, weight, op.results[0]))
     if not isinstance(weight.owner, Const) or dims is None or kernel is None or result is None:
         return None
-    strides = set(op.get("strides") or (1,))
-    steps = (*(op.get("dilations") or ()), op.get("group"))
+    strides, dilations = (set(op.get(name) or (1,)) for name in ("strides", "dilations"))
     if any(not is_none(zero) for zero in op.operands[2:] if op.OP_TYPE == "ConvInteger"):
         return None
-    if len(kernel) != 4 or kernel[2:] != (TAPS, TAPS) or any(n != 1 for n in steps):
+    if len(kernel) != 4 or kernel[2:] != (TAPS, TAPS) or op.get("group") != 1:
         return None
-    if strides not in ({1}, {2}):
+    if len(dilations) != 1 or not (strides == {1} or (strides == {2} and dilations == {1})):
         return None
     outputs, channels = kernel[:2]
     assert isinstance(outputs, int) and isinstance(channels, int)
@@ -183,7 +183,8 @@ def layer_of(op: OnnxOp) -> Layer | None:
     if not known or _pads(op) is None:
         return None
     numbers = INTEGERS if is_integer else FLOATS
-    return Layer(result[0], channels, outputs, result[2], result[3], strides.pop(), numbers)
+    steps = strides.pop(), dilations.pop()
+    return Layer(result[0], channels, outputs, result[2], result[3], *steps, numbers)
 
 
 def _pads(op: OnnxOp) -> tuple[int, ...] | None:
@@ -195,7 +196,7 @@ def _pads(op: OnnxOp) -> tuple[int, ...] | None:
         dims[2:],
         kernel[2:],
         op.get("strides") or (1, 1),
-        (1, 1),
+        op.get("dilations") or (1, 1),
         op.get("pads"),
     )
     pads = (*before, *after)

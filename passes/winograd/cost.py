@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import Dim, ceildiv
 from passes.cost import FLOATS, MEMORY_BYTES_PER_CYCLE, Machine, Numbers, product_cycles
 from passes.krnl.tiles import panel_width
 from passes.winograd.matrices import POINTS, TAPS, length_of, matrices, operation_count
@@ -64,7 +64,7 @@ SUM_BYTES = 4
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with a 3x3 kernel: images, channels, the sizes of its result, its stride."""
+    """A convolution with a 3x3 kernel: images, channels, the sizes of its result, its steps."""
 
     images: Dim
     channels: int
@@ -72,6 +72,7 @@ class Layer:
     height: Dim
     width: Dim
     stride: int = 1
+    dilation: int = 1
     numbers: Numbers = FLOATS
 
 
@@ -124,6 +125,11 @@ def costs(layer: Layer, machine: Machine) -> Costs:
 def columns_at_a_time(outputs: int, panel: int) -> int:
     """How many output channels of a block are computed at a time: whole panels."""
     return min(panel * max(1, COLUMNS // panel), -(-outputs // panel) * panel)
+
+
+def tiles_along(size: Dim, tile: int, dilation: int) -> Dim:
+    """Tiles along an axis: elements ``dilation`` apart have tiles of their own."""
+    return ceildiv(ceildiv(size, dilation), tile) * dilation
 
 
 def _known(dim: Dim, assumed: int) -> int:
@@ -183,7 +189,8 @@ class _Estimate:
     def tiles(self) -> int:
         """Tiles of one image."""
         sizes = (_known(size, ASSUMED_SIZE) for size in (self.layer.height, self.layer.width))
-        height, width = (-(-size // self.tile) for size in sizes)
+        height, width = (tiles_along(size, self.tile, self.layer.dilation) for size in sizes)
+        assert isinstance(height, int) and isinstance(width, int)
         return max(1, height * width)
 
     @property

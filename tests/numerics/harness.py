@@ -206,18 +206,18 @@ def _array(value: Any) -> Any:
 
 
 def exact_conv(
-    x: np.ndarray, weights: np.ndarray, pads: tuple[int, ...], zero: int = 0
+    x: np.ndarray, weights: np.ndarray, pads: tuple[int, ...], zero: int = 0, dilation: int = 1
 ) -> np.ndarray:
     """The convolution of x - zero with 3x3 kernels, in float64 or int64."""
     wide = np.float64 if x.dtype.kind == "f" else np.int64
     top, left, bottom, right = pads
     margins = ((0, 0), (0, 0), (top, bottom), (left, right))
     padded = np.pad(x.astype(wide) - wide(zero), margins)
-    height, width = padded.shape[2] - 2, padded.shape[3] - 2
+    height, width = (size - 2 * dilation for size in padded.shape[2:])
     taps = [
         np.einsum(
             "nchw,kc->nkhw",
-            padded[:, :, i : i + height, j : j + width],
+            padded[:, :, i * dilation :, j * dilation :][:, :, :height, :width],
             weights[:, :, i, j].astype(wide),
         )
         for i in range(3)

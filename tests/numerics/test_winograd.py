@@ -99,7 +99,16 @@ def test_any_sizes(tile: int, unit: str, stride: int, layers: list[Layer]) -> No
     compare(tile, unit, stride, layers)
 
 
-def compare(tile: int, unit: str, stride: int, layers: list[Layer]) -> None:
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("dilation", [2, 3, 6])
+def test_dilations(dilation: int, unit: str) -> None:
+    around = (dilation,) * 4
+    more = [(12, 20, 5, 26, around), (7, 9, 30, 3, around), (4, 8, 1, 1, around)]
+    fitting = [entry for entry in SIZES if min(entry[2:4]) > 2 * dilation]
+    compare(4, unit, 1, [*more, *fitting], dilation)
+
+
+def compare(tile: int, unit: str, stride: int, layers: list[Layer], dilation: int = 1) -> None:
     """Compares convolutions, all in one model, with what float64 gives."""
     nodes, inputs, constants, exact = [], {}, {}, {}
     for n, (channels, outputs, height, width, pads) in enumerate(layers):
@@ -107,11 +116,13 @@ def compare(tile: int, unit: str, stride: int, layers: list[Layer]) -> None:
         x = floats(1 + n % 2, channels, height, width)
         w, b = floats(outputs, channels, 3, 3, seed=1), floats(outputs, seed=2)
         node = helper.make_node("Conv", [f"x{n}", f"w{n}", f"b{n}"], [f"y{n}"], pads=pads)
-        node.attribute.append(helper.make_attribute("strides", [stride, stride]))
+        for name, steps in (("strides", stride), ("dilations", dilation)):
+            node.attribute.append(helper.make_attribute(name, [steps, steps]))
         nodes.append(node)
         inputs[f"x{n}"] = x
         constants |= {f"w{n}": w, f"b{n}": b}
-        exact[f"y{n}"] = exact_conv(x, w, pads)[..., ::stride, ::stride] + b[:, None, None]
+        whole = exact_conv(x, w, pads, dilation=dilation)
+        exact[f"y{n}"] = whole[..., ::stride, ::stride] + b[:, None, None]
     signature = {name: (x.dtype, x.shape) for name, x in inputs.items()}
     model = make_model(nodes, signature, constants, list(exact))
     got = compiled(model, tile, unit).run(inputs)
@@ -135,14 +146,15 @@ def test_error_bound_with_many_channels(tile: int, stride: int) -> None:
 @pytest.mark.parametrize("stride", STRIDES)
 @pytest.mark.parametrize("tile", TILES)
 def test_sizes_that_only_a_run_knows(tile: int, stride: int) -> None:
-    weights = floats(20, 9, 3, 3, seed=1)
+    weights, apart = floats(20, 9, 3, 3, seed=1), tile // 2 if stride == 1 else 1
     padding: dict[str, Any] = {"auto_pad": "SAME_UPPER"} if stride == 1 else {"pads": (1,) * 4}
+    padding["dilations"] = (apart, apart)
     model = conv_model(weights, ["n", 9, "h", "w"], strides=(stride, stride), **padding)
     network = compiled(model, tile)
     for sizes in [(1, 9, 5, 7), (2, 9, 8, 8), (0, 9, 4, 4), (3, 9, 1, 30)]:
         x = floats(*sizes)
         got = network.run({"x": x})["y"]
-        exact = exact_conv(x, weights, (1, 1, 1, 1))[..., ::stride, ::stride]
+        exact = exact_conv(x, weights, (apart,) * 4, dilation=apart)[..., ::stride, ::stride]
         assert got.shape == exact.shape
         assert error(got, exact) < BOUND[tile]
 
@@ -197,6 +209,8 @@ def test_large_layers_are_transformed_and_may_be_left_direct() -> None:
     model = conv_model(floats(64, 64, 3, 3), [1, 64, 56, 56], pads=(1, 1, 1, 1))
     assert is_transformed(model)
     assert not is_transformed(model, Pipeline.default().without("onnx-apply-winograd"))
+    apart = {"pads": (2,) * 4, "dilations": (2, 2)}
+    assert is_transformed(conv_model(floats(64, 64, 3, 3), [1, 64, 56, 56], **apart))
     weights = floats(128, 128, 3, 3)
     assert is_transformed(conv_model(weights, [1, 128, 56, 56], pads=(1,) * 4, strides=(2, 2)))
 
@@ -206,7 +220,8 @@ def test_large_layers_are_transformed_and_may_be_left_direct() -> None:
     [
         {"strides": (3, 3)},
         {"strides": (1, 2)},
-        {"dilations": (2, 2)},
+        {"dilations": (1, 2)},
+        {"dilations": (2, 2), "strides": (2, 2)},
         {"group": 2},
         {"kernel": (5, 5)},
         {"dtype": np.float64},

@@ -132,6 +132,15 @@ def test_extremes(tile: int, stride: int, dtype: type) -> None:
     np.testing.assert_array_equal(network.run({"x": x})["y"], expected)
 
 
+@pytest.mark.parametrize("zero", [0, 3])
+def test_dilations(zero: int) -> None:
+    x, weights = random(np.uint8, 2, 6, 13, 11), random(np.int8, 20, 6, 3, 3, seed=1)
+    pads = (3, 3, 3, 3)
+    network = compiled(conv_model(x, weights, zero, pads=pads, dilations=(3, 3)), 4)
+    expected = exact_conv(x, weights, pads, zero, dilation=3)
+    np.testing.assert_array_equal(network.run({"x": x})["y"], expected)
+
+
 def test_sums_that_might_not_fit_are_direct() -> None:
     """4 x 4 tiles have 6 bits less for results: more channels than 115 of all 127 are too many."""
     for channels, is_transformed in [(114, True), (116, False)]:

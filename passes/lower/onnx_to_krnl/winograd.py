@@ -14,6 +14,9 @@ product is a contraction like any other, whose panel of weights serves all tiles
 block behind the last tile does that one again. Where all tiles of one image are one block, its data
 are transformed once, by all threads, and groups are shared out after that.
 
+With a dilation tiles are of elements so far apart, d of them side by side along an axis begin at
+neighbouring elements: the convolution is one of d^2 interleaved images without dilation.
+
 Of integers `data_` has 16 bits and is multiplied in pairs of channels; elements come as multiples
 of the outputs (`passes/winograd/integers.py`).
 
@@ -37,7 +40,7 @@ from passes.lower.onnx_to_krnl.contractions import accumulate
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import Scalar
-from passes.winograd.cost import columns_at_a_time
+from passes.winograd.cost import columns_at_a_time, tiles_along
 from passes.winograd.integers import integer_maps
 from passes.winograd.matrices import Arithmetic, Matrix, apply, length_of, matrices
 
@@ -68,11 +71,12 @@ class _Layer:
         self.op = op
         self.tile: int = op.get("tile")
         self.stride: int = op.get("stride")
+        self.dilation: int = op.get("dilation")
         self.block: int = op.get("block")
         self.groups: int = op.get("groups")
         self.images, _, *self.sizes = k.dims(op.y)
-        self.across = ceildiv(self.sizes[1], self.tile)
-        self.tiles: Dim = ceildiv(self.sizes[0], self.tile) * self.across
+        down, self.across = (tiles_along(n, self.tile, self.dilation) for n in self.sizes)
+        self.tiles: Dim = down * self.across
         planes, steps, outputs = k.dims(op.weight)
         assert isinstance(planes, int) and isinstance(steps, int) and isinstance(outputs, int)
         self.planes, self.steps, self.outputs = planes, steps, outputs
@@ -138,7 +142,10 @@ class _Layer:
         """The first output of a tile."""
         k = self.k
         number = index_ops.minimum(k, first + t, k.size(self.tiles) - 1)
-        return [entry * self.tile for entry in k.divide(number, self.across)]
+        entries, d = k.divide(number, self.across), self.dilation
+        if d == 1:
+            return [entry * self.tile for entry in entries]
+        return [entry // d * (self.tile * d) + entry % d for entry in entries]
 
     def transform_data(self, image: Affine, first: Affine, t: Affine, data: SSAValue) -> None:
         """B^T d B of one tile, for all channels; d has zeros where the tile leaves the image."""
@@ -146,7 +153,7 @@ class _Layer:
         y, x = (entry * self.stride for entry in self.corner(first, t))
         height, width = k.dims(self.op.data)[2:]
         top, left = self.op.get("pads")[:2]
-        rows = [self.row(y + (row - top), height) for row in range(self.length)]
+        rows = [self.row(y + (row * self.dilation - top), height) for row in range(self.length)]
         inside = self.columns_inside(x - left, width, height)
         zero = k.s.const(0, self.mapped)
 
@@ -156,7 +163,8 @@ class _Layer:
 
             def read(row: int, column: Affine) -> Scalar:
                 entry, is_inside = rows[row]
-                value = k.read(self.op.data, [image, c, entry, x + column - left])
+                at = x + column * self.dilation - left
+                value = k.read(self.op.data, [image, c, entry, at])
                 value = k.s.cast(value, self.mapped)
                 return value if is_inside is None else k.s.select(is_inside, value, zero)
 
@@ -175,9 +183,10 @@ class _Layer:
 
     def columns_inside(self, start: Affine, width: Dim, height: Dim) -> tuple[Affine, Affine]:
         """Which columns of a tile that begins at ``start`` are in the image."""
-        k, length = self.k, affine(self.length)
-        lower = index_ops.minimum(k, index_ops.maximum(k, start * -1, 0), length)
-        upper = index_ops.minimum(k, k.size(width) - start, length)
+        k, length, d = self.k, affine(self.length), self.dilation
+        before, behind = ((entry + (d - 1)) // d for entry in (start * -1, k.size(width) - start))
+        lower = index_ops.minimum(k, index_ops.maximum(k, before, 0), length)
+        upper = index_ops.minimum(k, behind, length)
         if not isinstance(height, int) or height == 0:
             # Of no rows there is none that can be read.
             upper = index_ops.minimum(k, upper, k.size(height) * self.length)
@@ -253,8 +262,9 @@ class _Layer:
         """The outputs of one tile, for some columns."""
         k = self.k
         corner = self.corner(first, t)
+        d = self.dilation
         rest = [
-            index_ops.minimum(k, k.size(size) - start, self.tile)
+            index_ops.minimum(k, (k.size(size) - start + (d - 1)) // d, self.tile)
             for size, start in zip(self.sizes, corner, strict=True)
         ]
 
@@ -271,7 +281,7 @@ class _Layer:
                     total = self.divided(total, ivs)
                 if not is_none(self.op.bias):
                     total = k.s.add(total, k.read(self.op.bias, [column + c]))
-                at = [start + entry for start, entry in zip(corner, ivs, strict=True)]
+                at = [start + entry * d for start, entry in zip(corner, ivs, strict=True)]
                 k.give(self.op.y, [image, column + c, *at], total)
 
             self.transform(self.maps.outputs, sums, place, read)

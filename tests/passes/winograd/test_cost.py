@@ -60,7 +60,7 @@ def test_unknown_sizes_count_as_large_ones() -> None:
 
 
 def test_much_larger_weights_must_save_more() -> None:
-    layer = Layer(1, 512, 512, 7, 7, 2, INTEGERS)
+    layer = Layer(1, 512, 512, 7, 7, 2, numbers=INTEGERS)
     found = costs(layer, SMALL)
     small = min(found.plans, key=lambda plan: plan.tile)
     assert 0.85 < small.cycles / found.direct < 0.9 and small.growth > 4
