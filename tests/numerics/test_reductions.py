@@ -20,6 +20,8 @@ from numerics.harness import (
 )
 from onnx import helper
 
+import compiler
+
 KINDS = (
     *("ReduceSum", "ReduceMean", "ReduceProd", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2"),
     *("ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp"),
@@ -297,3 +299,39 @@ def test_softmax_of_large_numbers_and_masks() -> None:
 def test_einsum(equation: str, shapes: list[tuple[int, ...]]) -> None:
     feed = {f"x{n}": numbers(*shape, seed=n) for n, shape in enumerate(shapes)}
     check(one_node("Einsum", feed, opset=12, equation=equation), feed, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.data())
+def test_any_einsum_of_two(data: st.DataObject) -> None:
+    """Batches, sums, rows and columns in any order; labels that one operand alone sums."""
+    letters = "abcdefg"[: data.draw(st.integers(1, 6))]
+    terms = [data.draw(st.permutations(letters)) for _ in range(2)]
+    terms = [term[: data.draw(st.integers(0, len(letters)))] for term in terms]
+    used = sorted({*terms[0], *terms[1]})
+    result = data.draw(st.permutations(used))[: data.draw(st.integers(0, len(used)))]
+    sizes = {letter: data.draw(st.integers(1, 4)) for letter in letters}
+    shapes = [tuple(sizes[letter] for letter in term) for term in terms]
+    feed = {f"x{n}": numbers(*shape, seed=n) for n, shape in enumerate(shapes)}
+    is_open = data.draw(st.booleans())
+    dims = {f"x{n}": list(term) for n, term in enumerate(terms)} if is_open else None
+    equation = f"{''.join(terms[0])},{''.join(terms[1])}->{''.join(result)}"
+    made = one_node("Einsum", feed, opset=12, dims=dims, equation=equation)
+    check(made, feed, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("equation", "problem"),
+    [
+        ("ij->ik", "no term with 'k'"),
+        ("ij->ii", "repeats a label"),
+        ("iji->j", "does not fit 2 dimensions"),
+        ("i1->i", "not made of letters"),
+        ("ij,jk->ik", "2 terms for 1 operands"),
+        ("ij->i->j", "not made of letters"),
+    ],
+)
+def test_malformed_equations_are_told(equation: str, problem: str) -> None:
+    made = one_node("Einsum", {"x": numbers(3, 3)}, opset=12, equation=equation)
+    with pytest.raises(compiler.InvalidModelError, match=problem):
+        compiler.compile(made)

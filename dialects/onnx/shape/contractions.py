@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute
 
 from dialects.onnx.dims import Dim
+from dialects.onnx.shape.equations import parse
 from dialects.onnx.shape.helpers import broadcast_dim, matmul_dims
 from dialects.onnx.shape.node import NodeShapes, infer, shape_text
 
@@ -58,38 +58,16 @@ def gemm(s: NodeShapes) -> list[Attribute]:
 
 @infer("Einsum")
 def einsum(s: NodeShapes) -> list[Attribute]:
-    """Sizes by their letters; `...` stands for broadcast axes."""
-    equation = s.get("equation").replace(" ", "")
-    terms, arrow, result = equation.partition("->")
+    """Sizes by their labels; those of an ellipsis are broadcast."""
+    dims = [s.dims(i) for i in range(len(s.op.operands))]
+    if any(own is None for own in dims):
+        return [s.tensor(None)]
+    equation = parse(s.get("equation"), [len(own) for own in dims if own is not None])
     sizes: dict[str, Dim] = {}
-    ellipsis: tuple[Dim, ...] = ()
-    for i, term in enumerate(terms.split(",")):
-        dims = s.dims(i)
-        if dims is None:
-            return [s.tensor(None)]
-        hidden = len(dims) - len(term.replace("...", ""))
-        if hidden < 0 or (hidden and "..." not in term):
-            s.fail(f"term '{term}' does not fit {shape_text(dims)}")
-        before = len(term.partition("...")[0])
-        covered = dims[before : before + hidden]
-        ellipsis = _merge(ellipsis, covered)
-        named = (*dims[:before], *dims[before + hidden :])
-        for letter, dim in zip(term.replace("...", ""), named, strict=True):
-            sizes[letter] = broadcast_dim(sizes.get(letter, 1), dim, s.scope.assume)
-    if not arrow:
-        letters = terms.replace(",", "").replace("...", "")
-        single = sorted(letter for letter in set(letters) if letters.count(letter) == 1)
-        result = ("..." if "..." in terms else "") + "".join(single)
-    out: list[Dim] = []
-    for piece in re.findall(r"\.\.\.|\w", result):
-        out += ellipsis if piece == "..." else [sizes[piece]]
-    return [s.tensor(out)]
-
-
-def _merge(lhs: tuple[Dim, ...], rhs: tuple[Dim, ...]) -> tuple[Dim, ...]:
-    rank = max(len(lhs), len(rhs))
-    padded = [(1,) * (rank - len(dims)) + dims for dims in (lhs, rhs)]
-    return tuple(map(broadcast_dim, *padded))
+    for term, own in zip(equation.terms, dims, strict=True):
+        for label, dim in zip(term, own or (), strict=True):
+            sizes[label] = broadcast_dim(sizes.get(label, 1), dim, s.scope.assume)
+    return [s.tensor([sizes[label] for label in equation.result])]
 
 
 @infer("RNN", "GRU", "LSTM")

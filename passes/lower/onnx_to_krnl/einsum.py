@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from functools import reduce
 
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
+from dialects.onnx.shape.equations import parse
 from dialects.onnx.shape.helpers import broadcast_dim
 from passes.lower.index import Affine
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
 
-Labels = list[str]
-
-
-def parse(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:
-    """The labels of every operand's axes and of the result's.
-
-    The axes that `...` stands for have the labels ``...0``, ``...1`` and so on, counted from the
-    last one. Without an arrow the result has the ellipsis and then, by alphabet, the letters that
-    occur once.
-    """
-    text, arrow, result = equation.replace(" ", "").partition("->")
-    terms = [
-        _term(term, rank - len(term.replace("...", "")))
-        for term, rank in zip(text.split(","), ranks, strict=True)
-    ]
-    hidden = max(sum(label.startswith("...") for label in term) for term in terms)
-    if not arrow:
-        letters = [label for term in terms for label in term if not label.startswith("...")]
-        single = sorted(letter for letter in set(letters) if letters.count(letter) == 1)
-        result = ("..." if hidden else "") + "".join(single)
-    return terms, _term(result, hidden)
-
-
-def _term(text: str, hidden: int) -> Labels:
-    labels: Labels = []
-    for piece in re.findall(r"\.\.\.|\w", text):
-        labels += [f"...{n}" for n in reversed(range(hidden))] if piece == "..." else [piece]
-    return labels
-
 
 @root("Einsum", fuses="none")
 def einsum(k: Kernel, op: OnnxOp) -> None:
     """Products of elements of all operands, summed over the labels that the result has not."""
     dims = [k.dims(value) for value in op.operands]
-    terms, result = parse(op.get("equation"), [len(sizes) for sizes in dims])
+    equation = parse(op.get("equation"), [len(own) for own in dims])
+    terms, result = equation.terms, equation.result
     sizes: dict[str, Dim] = {}
     for term, own in zip(terms, dims, strict=True):
         for label, dim in zip(term, own, strict=True):

@@ -13,7 +13,8 @@ before.
 
 One walk forward: each operation is matched against the rules of its operator, what a rule makes is
 visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
-`pieces`, `sequences`, `spectral`, `quantized`, `contrib`, `contrib_quantized`, `ml` and `control`.
+`pieces`, `sequences`, `spectral`, `einsum`, `quantized`, `contrib`, `contrib_quantized`, `ml` and
+`control`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from passes.onnx.simplify import (
     contrib,
     contrib_quantized,
     control,
+    einsum,
     identities,
     ml,
     pieces,
@@ -58,6 +60,7 @@ __all__ = [
     "contrib",
     "contrib_quantized",
     "control",
+    "einsum",
     "identities",
     "ml",
     "pieces",
