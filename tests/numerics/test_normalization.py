@@ -9,6 +9,8 @@ import pytest
 from numerics.harness import check, make_model, node_cases, one_node, run_case, run_model
 from onnx import helper
 
+import compiler
+
 KINDS = (
     *("LayerNormalization", "RMSNormalization", "InstanceNormalization", "GroupNormalization"),
     *("BatchNormalization", "MeanVarianceNormalization", "LpNormalization", "LRN"),
@@ -72,6 +74,28 @@ def test_instance_normalization(shape: tuple[int, ...], opset: int) -> None:
     weights = {"s": numbers(shape[1], seed=1), "b": numbers(shape[1], seed=2)}
     made = one_node("InstanceNormalization", {"x": x}, opset=opset, constants=weights)
     check(made, {"x": x}, onnxruntime=opset < 22, **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "attributes"),
+    [
+        ("InstanceNormalization", 5, {}),
+        ("LayerNormalization", 0, {"axis": 2}),
+        ("GroupNormalization", 5, {"num_groups": 1}),
+        ("MeanVarianceNormalization", 0, {}),
+    ],
+)
+def test_axes_side_by_side_have_one_loop(kind: str, count: int, attributes: Any) -> None:
+    x = numbers(2, 5, 6, 7)
+    weights = {n: numbers(count, seed=i) for i, n in enumerate("sb")} if count else {}
+    if kind == "LayerNormalization":
+        weights = {n: numbers(6, 7, seed=i) for i, n in enumerate("sb")}
+    node = helper.make_node(kind, ["x", *weights], ["c"], **attributes)
+    nodes = [node, helper.make_node("Add", ["c", "row"], ["y"])]
+    weights["row"] = numbers(7, seed=3)
+    made = make_model(nodes, {"x": (np.float32, x.shape)}, weights, opset=21)
+    assert "0 to 42" in compiler.lower(made, to="krnl").as_text()
+    check(made, {"x": x}, onnxruntime=False, **CLOSE)
 
 
 @pytest.mark.parametrize("opset", [18, 21])

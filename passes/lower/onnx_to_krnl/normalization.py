@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from xdsl.dialects import math
 from xdsl.ir import Attribute, SSAValue
 
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import Dim, product
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import normalize_axes, normalize_axis
 from dialects.onnx.types import is_none
@@ -25,13 +25,22 @@ from passes.lower.onnx_to_krnl.scalars import Scalar, accumulator_type
 TINY = 1e-9
 """What MeanVarianceNormalization adds to the standard deviation."""
 
+CHANNELS = 1
+"""The axis of images that channels lie along."""
+
 Element = Callable[[Entries], Scalar]
 
 
 class Normalization:
-    """An operator with its loops: ``outer`` axes number groups, ``inner`` ones their elements."""
+    """An operator with its loops: ``outer`` axes number groups, ``inner`` ones their elements.
 
-    def __init__(self, k: Kernel, op: OnnxOp, inner: Sequence[int]) -> None:
+    Inner axes that are neighbours in memory have one loop (``runs``), which is longer; one that
+    some operands have numbers for is to be kept ``apart``.
+    """
+
+    def __init__(
+        self, k: Kernel, op: OnnxOp, inner: Sequence[int], apart: int | None = None
+    ) -> None:
         self.k = k
         self.op = op
         self.source, self.result = op.operands[0], op.results[0]
@@ -39,18 +48,41 @@ class Normalization:
         order = k.layout(self.source).order
         self.inner = [axis for axis in order if axis in inner]
         self.outer = [axis for axis in order if axis not in inner]
+        self.runs = self._runs(order, apart)
         self.element = k.element(self.result)
         self.kind = accumulator_type(self.element)
+
+    def _runs(self, order: Sequence[int], apart: int | None) -> list[list[int]]:
+        """The inner axes, neighbours of known sizes joined; ``apart`` is one that stays alone."""
+        runs: list[list[int]] = []
+        for axis in self.inner:
+            before = runs[-1][-1] if runs else None
+            is_neighbour = before is not None and order.index(before) + 1 == order.index(axis)
+            if is_neighbour and isinstance(self.dims[axis], int) and apart not in (before, axis):
+                runs[-1].append(axis)
+            else:
+                runs.append([axis])
+        return runs
 
     @property
     def extents(self) -> list[Dim]:
         """Sizes of the loops over a group."""
-        return [self.dims[axis] for axis in self.inner]
+        return [product(self.dims[axis] for axis in run) for run in self.runs]
 
     def at(self, ivs: Entries, taps: Entries) -> list[Affine]:
         """Indices of an element."""
-        found = dict(zip([*self.outer, *self.inner], [*ivs, *taps], strict=True))
+        found = dict(zip(self.outer, ivs, strict=True)) | self.inside(taps)
         return [found[axis] for axis in range(len(self.dims))]
+
+    def inside(self, taps: Entries) -> dict[int, Affine]:
+        """Indices along the inner axes."""
+        found: dict[int, Affine] = {}
+        for run, tap in zip(self.runs, taps, strict=True):
+            first, *others = run
+            for axis in reversed(others):
+                tap, found[axis] = self.k.divide(tap, self.dims[axis])
+            found[first] = tap
+        return found
 
     def read(self, value: SSAValue, entries: Entries) -> Scalar:
         """An element as it is computed with."""
@@ -114,7 +146,7 @@ def layer_normalization(k: Kernel, op: OnnxOp) -> None:
     def group(ivs: list[Affine], x: Element) -> Element:
         mean, variance = moments(k, n.extents, n.kind, x)
         inverse = inverse_deviation(k, variance, op.get("epsilon"))
-        statistics = n.at(ivs, [affine(0)] * len(n.inner))
+        statistics = n.at(ivs, [affine(0)] * len(n.runs))
         for output, value in zip(op.results[1:], (mean, inverse), strict=False):
             if not is_none(output):
                 k.give(output, statistics, k.s.cast(value, k.element(output)))
@@ -221,19 +253,22 @@ def group_normalization(k: Kernel, op: OnnxOp) -> None:
 
     Scale and bias are one number for each channel, in version 18 for each group.
     """
-    n = Normalization(k, op, range(1, len(k.dims(op.operands[0]))))
+    n = Normalization(k, op, range(1, len(k.dims(op.operands[0]))), apart=CHANNELS)
     scale, bias = op.operands[1:3]
     groups = op.get("num_groups")
     per_group = n.dims[1] // groups
-    extents = [per_group if axis == 1 else n.dims[axis] for axis in n.inner]
+    extents = [
+        per_group if run == [CHANNELS] else extent
+        for run, extent in zip(n.runs, n.extents, strict=True)
+    ]
 
     def body(ivs: list[Affine]) -> None:
         image, group = ivs
         first = k.times(group, per_group)
 
         def entries(taps: Entries) -> list[Affine]:
-            at = dict(zip(n.inner, taps, strict=True))
-            return [image, first + at[1], *(at[axis] for axis in range(2, len(n.dims)))]
+            at = n.inside(taps)
+            return [image, first + at[CHANNELS], *(at[axis] for axis in range(2, len(n.dims)))]
 
         def x(taps: Entries) -> Scalar:
             return n.read(n.source, entries(taps))
@@ -243,7 +278,7 @@ def group_normalization(k: Kernel, op: OnnxOp) -> None:
 
         def last(taps: list[Affine]) -> None:
             at = entries(taps)
-            channel = [group] if op.SINCE < 21 else [at[1]]
+            channel = [group] if op.SINCE < 21 else [at[CHANNELS]]
             y = k.s.mul(k.s.mul(k.s.sub(x(taps), mean), inverse), n.read(scale, channel))
             n.give(at, k.s.add(y, n.read(bias, channel)))
 
