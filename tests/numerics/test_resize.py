@@ -285,6 +285,23 @@ def test_samples_at_positions_of_a_grid(mode: str, padding: str, aligned: int) -
     check(model, arrays, reference=not differs, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+@pytest.mark.parametrize("rows", [(41, 4), (1, 130), (129, 1)])
+def test_positions_of_several_blocks(rows: tuple[int, int], is_open: bool) -> None:
+    x = sample((2, 3, 9, 7))
+    x[0, 1, 0, 0] = np.inf
+    grid = np.random.default_rng(3).uniform(-1.3, 1.3, (2, *rows, 2)).astype(F32)
+    arrays = {"x": x, "g": grid}
+    dims = {"x": ["n", "c", "h", "w"], "g": ["n", "a", "b", 2]} if is_open else None
+    nodes = [
+        helper.make_node(*made)
+        for made in (("GridSample", ["x", "g"], ["s"]), ("Mul", ["s", "row"], ["y"]))
+    ]
+    signature = {n: (a.dtype, (dims or {}).get(n, a.shape)) for n, a in arrays.items()}
+    weights = {"row": sample((rows[1],), seed=5)}
+    check(make_model(nodes, signature, weights, opset=16), arrays, rtol=1e-3, atol=1e-4)
+
+
 def test_samples_of_volumes_far_outside() -> None:
     x = sample((1, 2, 3, 4, 5))
     grid = np.array([0.1, -0.4, 0.9, 1e20, -1e20, 0.0], F32).reshape(1, 1, 1, 2, 3)

@@ -15,7 +15,7 @@ from math import prod
 from xdsl.dialects import func
 from xdsl.ir import SSAValue
 
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import Dim, product
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of
 from passes.lower.onnx_to_krnl.reductions import known_axes
@@ -24,6 +24,10 @@ from passes.lower.onnx_to_krnl.scalars import storage_type
 
 PRODUCTS = ("MatMul", "MatMulInteger", "Conv", "ConvInteger")
 """Roots whose rows are joined where all of them meet one matrix."""
+
+
+SAMPLING = ("", "GridSample")
+"""The root that reads images at places which data tell: it numbers the elements of each."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     nodes = [op for op in body.ops if isinstance(op, OnnxOp)]
     others = [op for op in nodes if key_of(op) not in POINTWISE]
     root = others[0] if others else None
+    if root is not None and key_of(root) == SAMPLING:
+        return _flat_images(root)
     factors = _factors(root)
     assert body.last_op is not None
     outputs = list(body.last_op.operands)
@@ -96,6 +102,13 @@ def _framed(ops: Sequence[OnnxOp]) -> dict[SSAValue, SSAValue]:
         if key_of(op) in FRAMES
         and all(isinstance(dim, int) for dim in (dims_of(op.operands[0].type) or ())[1:])
     }
+
+
+def _flat_images(root: OnnxOp) -> dict[SSAValue, tuple[Dim, ...]]:
+    """What a root samples, as [images, channels, elements]."""
+    source = root.operands[0]
+    images, channels, *spatial = dims_of(source.type) or (0, 0)
+    return {source: (images, channels, product(spatial))}
 
 
 def _is_reduction(op: OnnxOp) -> bool:

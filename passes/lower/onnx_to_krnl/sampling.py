@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from xdsl.dialects import math
-from xdsl.dialects.builtin import IntegerType
+from xdsl.dialects.builtin import IntegerType, i32
 from xdsl.ir import Attribute
 
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import Dim, ceildiv, product
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import dtype_of, f32, f64
+from dialects.onnx.types import dims_of, dtype_of, f32, f64
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
@@ -23,6 +25,9 @@ from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_typ
 
 i64 = IntegerType(64)
 CUBIC_COEFFICIENT = -0.75
+
+POSITIONS = 128
+"""Positions whose taps are found before the elements are read there."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,11 @@ class _Sampler:
     padding: str
     aligned: bool
     kind: Attribute
+
+    @property
+    def count(self) -> int:
+        """How many elements along an axis give one."""
+        return {"nearest": 1, "linear": 2, "cubic": 4}[self.mode]
 
     def taps(self, position: Scalar, dim: Dim) -> list[Tap]:
         """The taps for a position in [-1, 1]."""
@@ -109,56 +119,109 @@ class _Sampler:
         return Tap(index_ops.clamp(k, found, dim), weight, inside)
 
 
+class _Taps:
+    """The taps of some positions in buffers of the kernel's own: where they are, what they weigh.
+
+    A tap is an element of an image, whose axes are one (`collapse.py`). One that is not ``inside``
+    counts as 0, whatever stands there.
+    """
+
+    def __init__(self, sampler: _Sampler, spatial: Sequence[Dim]) -> None:
+        self.sampler = sampler
+        self.spatial = spatial
+        count, pixels = sampler.count ** len(spatial), product(spatial)
+        is_small = isinstance(pixels, int) and pixels < 2**31
+        self.kind = i32 if is_small else i64
+        self.places = sampler.k.scratch([count, POSITIONS], self.kind)
+        self.inside = sampler.k.scratch([count, POSITIONS], i32)
+        self.weights = sampler.k.scratch([count, POSITIONS], sampler.kind)
+
+    def find(self, number: Affine, coordinates: Sequence[Scalar]) -> None:
+        """Keeps the taps of a position."""
+        k = self.sampler.k
+        along = [
+            self.sampler.taps(position, dim)
+            for position, dim in zip(coordinates, self.spatial, strict=True)
+        ]
+        for n, taps in enumerate(itertools.product(*along)):
+            at = [affine(n), number]
+            place = affine(0)
+            for tap, dim in zip(taps, self.spatial, strict=True):
+                place = k.times(place, dim) + tap.place
+            k.store(k.s.from_index(k.index_value(place), self.kind), self.places, at)
+            weights = [tap.weight for tap in taps if tap.weight is not None]
+            if weights:
+                k.store(reduce(k.s.mul, weights), self.weights, at)
+            inside = [tap.inside for tap in taps if tap.inside is not None]
+            if inside:
+                k.store(k.s.cast(reduce(k.s.bit_and, inside), i32), self.inside, at)
+
+    def combined(self, number: Affine, read: Callable[[Affine], Scalar]) -> Scalar:
+        """The weighted sum of the elements that ``read`` gives."""
+        k, total = self.sampler.k, None
+        for n in range(self.sampler.count ** len(self.spatial)):
+            place = k.load(self.places, [affine(n), number], self.kind)
+            value = read(index_ops.from_scalar(k, place))
+            if self.sampler.padding == "zeros":
+                inside = k.load(self.inside, [affine(n), number], i32)
+                inside = k.s.compare("ne", inside, k.s.like(0, inside))
+                value = k.s.select(inside, value, k.s.like(0, value))
+            if self.sampler.mode != "nearest":
+                weight = k.load(self.weights, [affine(n), number], self.sampler.kind)
+                value = k.s.mul(k.s.cast(value, self.sampler.kind), weight)
+            total = value if total is None else k.s.add(total, value)
+        assert total is not None
+        return total
+
+
 @root("GridSample", operands=(1,))
 def grid_sample(k: Kernel, op: OnnxOp) -> None:
-    """Pixels of images at the positions that a grid holds, x first; all channels of one at once."""
+    """Pixels of images at the positions that a grid holds, x first.
+
+    What the coordinates tell is found for a block of positions, then taken for every channel.
+    """
     source, grid = op.operands
     result = op.results[0]
-    dims, sizes = k.dims(source), k.dims(result)
+    dims = dims_of(source.type)
+    assert dims is not None
+    images, channels, *spatial = dims
     mode = str(op.get("mode")).removeprefix("bi")
     kind = f64 if dtype_of(source.type).itemsize == 8 else f32
     sampler = _Sampler(k, mode, op.get("padding_mode"), bool(op.get("align_corners")), kind)
-    spatial = dims[2:]
+    sizes = k.dims(result)[2:]
+    # Rows may be as short as the four points of an attention head: where sizes are known, blocks
+    # are of all positions of an image.
+    loops = 0 if all(isinstance(size, int) for size in sizes) else len(sizes) - 1
+    positions = product(sizes[loops:])
 
     def body(ivs: list[Affine]) -> None:
-        taps = [
-            sampler.taps(k.read(grid, [*ivs, affine(len(spatial) - 1 - axis)]), dim)
-            for axis, dim in enumerate(spatial)
-        ]
+        image, *outer, block = ivs
+        first = block * POSITIONS
+        count = index_ops.minimum(k, k.size(positions) - first, POSITIONS)
+        taps = _Taps(sampler, spatial)
 
-        def channel(inner: list[Affine]) -> None:
-            value = _combined(k, op, [ivs[0], *inner], taps, None, kind)
+        def place(number: Affine) -> list[Affine]:
+            rest, inner = first + number, []
+            for size in reversed(sizes[loops + 1 :]):
+                rest, entry = k.divide(rest, size)
+                inner.append(entry)
+            return [*outer, rest, *reversed(inner)]
+
+        def find(ivs: list[Affine]) -> None:
+            at = [image, *place(ivs[0])]
+            axes = reversed(range(len(spatial)))
+            taps.find(ivs[0], [k.read(grid, [*at, affine(axis)]) for axis in axes])
+
+        def element(ivs: list[Affine]) -> None:
+            channel, number = ivs
+            value = taps.combined(number, lambda place: k.read(source, [image, channel, place]))
             value = value if mode == "nearest" else rounded(k.s, value, k.element(result))
-            k.give(result, [ivs[0], *inner, *ivs[1:]], value)
+            k.give(result, [image, channel, *place(number)], value)
 
-        k.nest([dims[1]], channel)
+        k.nest([count], find)
+        k.nest([channels, count], element)
 
-    k.nest([sizes[0], *sizes[2:]], body)
-
-
-def _combined(
-    k: Kernel,
-    op: OnnxOp,
-    at: list[Affine],
-    taps: Sequence[Sequence[Tap]],
-    inside: Scalar | None,
-    kind: Attribute,
-) -> Scalar:
-    """The weighted sum over the taps of the axes that are left."""
-    if not taps:
-        value = k.read(op.operands[0], at)
-        value = value if op.get("mode") == "nearest" else k.s.cast(value, kind)
-        return value if inside is None else k.s.select(inside, value, k.s.like(0, value))
-    total: Scalar | None = None
-    for tap in taps[0]:
-        both = tap.inside
-        if both is not None and inside is not None:
-            both = k.s.bit_and(both, inside)
-        value = _combined(k, op, [*at, tap.place], taps[1:], both, kind)
-        value = value if tap.weight is None else k.s.mul(value, tap.weight)
-        total = value if total is None else k.s.add(total, value)
-    assert total is not None
-    return total
+    k.nest([images, *sizes[:loops], ceildiv(positions, POSITIONS)], body)
 
 
 @result_sizes("Col2Im")
