@@ -44,7 +44,14 @@ def test_vectors_side_by_side_divide_the_columns(columns: int | None, vectors: i
 
 @pytest.mark.parametrize(
     ("columns", "registers", "panel", "panels"),
-    [(768, 16, 24, 4), (50257, 16, 16, 6), (256, 16, 16, 4), (10, 16, 16, 1), (768, 32, 48, 4)],
+    [
+        (768, 16, 24, 4),
+        (1024, 16, 16, 4),
+        (50257, 16, 16, 6),
+        (256, 16, 16, 4),
+        (10, 16, 16, 1),
+        (768, 32, 48, 4),
+    ],
 )
 def test_a_row_goes_over_several_panels_at_once(
     columns: int, registers: int, panel: int, panels: int
