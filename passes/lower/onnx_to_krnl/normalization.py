@@ -53,7 +53,13 @@ class Normalization:
         self.kind = accumulator_type(self.element)
 
     def _runs(self, order: Sequence[int], apart: int | None) -> list[list[int]]:
-        """The inner axes, neighbours of known sizes joined; ``apart`` is one that stays alone."""
+        """The inner axes, neighbours of known sizes joined; ``apart`` is one that stays alone.
+
+        Where elements of a group are no neighbours in memory, vectors are of several groups, and
+        nothing is gained: sums of short inner loops are even unrolled into several.
+        """
+        if order[-1] not in self.inner or order[-1] == apart:
+            return [[axis] for axis in self.inner]
         runs: list[list[int]] = []
         for axis in self.inner:
             before = runs[-1][-1] if runs else None
