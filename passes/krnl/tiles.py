@@ -55,8 +55,8 @@ def panels_at_once(panels: int | None, vectors: int, registers: int) -> int:
     """Panels of so many vectors that a single row goes over at once, of as many as there are.
 
     Nothing is used twice then, so that memory is the limit, and it answers several streams sooner
-    than one. The sums fill the registers, or a little less where that divides the panels: 64 of them
-    are 16 tiles of 4, which any two threads share evenly, rather than 10 of 6 and a rest.
+    than one. The sums fill the registers, or a little less where that divides the panels: 64 are 16
+    tiles of 4, which two threads share evenly, rather than 10 of 6 and a rest.
     """
     most = max(1, _sums_of_a_row(registers) // vectors)
     if panels is None or panels <= most:
