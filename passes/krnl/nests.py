@@ -250,17 +250,20 @@ def _is_strided(expression: object, place: int) -> bool:
 
 
 def _is_grouped(expression: object, place: int) -> bool:
-    """Whether all of a few iterations read the same few neighbours: `v floordiv 4 * 4 + ...`."""
+    """Whether a few iterations read the same few neighbours: `v floordiv 4 * 4 + ...`, or fewer."""
     match expression:
+        case AffineBinaryOpExpr(kind=AffineBinaryOpKind.FloorDiv, lhs=lhs):
+            return lhs == AffineDimExpr(place)
         case AffineBinaryOpExpr(kind=AffineBinaryOpKind.Add, lhs=lhs, rhs=rhs):
             used = [side for side in (lhs, rhs) if _uses(side, place)]
             return len(used) == 1 and _is_grouped(used[0], place)
         case AffineBinaryOpExpr(
             kind=AffineBinaryOpKind.Mul,
             lhs=AffineBinaryOpExpr(kind=AffineBinaryOpKind.FloorDiv, lhs=lhs, rhs=divisor),
-            rhs=factor,
+            rhs=AffineConstantExpr(value=factor),
         ):
-            return lhs == AffineDimExpr(place) and divisor == factor
+            few = isinstance(divisor, AffineConstantExpr) and factor <= divisor.value
+            return lhs == AffineDimExpr(place) and few
     return False
 
 

@@ -96,6 +96,7 @@ def test_matmul_integer(name: str, lhs: Any, rhs: Any) -> None:
 CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "padded": ((1, 3, 9, 8), (8, 3, 3, 3), {"pads": [1, 0, 2, 1], "strides": [2, 1]}),
     "groups": ((2, 6, 7, 7), (9, 2, 2, 3), {"group": 3, "dilations": [2, 1], "pads": [1] * 4}),
+    "groups that write more": ((2, 16, 6, 7), (32, 1, 3, 3), {"group": 16, "pads": [1] * 4}),
     "depthwise": ((1, 11, 6, 6), (11, 1, 3, 3), {"group": 11, "pads": [1] * 4}),
     "depthwise, long rows": ((1, 3, 6, 41), (3, 1, 3, 3), {"group": 3, "pads": [1] * 4}),
     "depthwise, strides": ((1, 3, 6, 41), (3, 1, 3, 3), {"group": 3, "strides": [2, 2]}),

@@ -165,9 +165,16 @@ def test_pads_behind_other_roots(root: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("channels", "groups", "outputs", "size"),
-    [(32, 8, 32, 3), (16, 8, 16, 5), (10, 5, 10, 3), (6, 3, 12, 3)],
+    [
+        *[(32, 8, 32, 3), (16, 8, 16, 5), (10, 5, 10, 3), (6, 3, 12, 3)],
+        # Groups that read fewer channels than they write: depthwise ones with a multiplier.
+        *[(24, 24, 48, 3), (8, 8, 32, 3), (16, 8, 32, 3), (12, 4, 16, 1)],
+    ],
 )
-def test_convolutions_in_narrow_groups(channels: int, groups: int, outputs: int, size: int) -> None:
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+def test_convolutions_in_narrow_groups(
+    channels: int, groups: int, outputs: int, size: int, unit: str
+) -> None:
     weights = floats(outputs, channels // groups, size, size, seed=1)
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["c"], group=groups, pads=[1] * 4, strides=[1, 2]),
@@ -175,7 +182,9 @@ def test_convolutions_in_narrow_groups(channels: int, groups: int, outputs: int,
     ]
     x = floats(2, channels, 9, 20)
     model = make_model(nodes, {"x": (np.float32, x.shape)}, {"w": weights})
-    check(model, {"x": x}, rtol=1e-4, atol=1e-4)
+    (expected,) = ReferenceEvaluator(model).run(None, {"x": x})  # type: ignore[misc]
+    got = compile_for(model, unit).run({"x": x})["y"]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("unit", VECTOR_UNITS)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from passes.lower.krnl_to_affine.tile import Tile
 
 
-Chosen = dict[int, tuple[Affine, list[int]] | None]
+SHORT_LENGTHS = {2, 4, 8}
+"""Vectors of so many elements are loaded where a longer one would be shuffled out of several."""
+
+Chosen = dict[int, tuple[Affine, list[int], int] | None]
 """For each vector of a tile: where the one begins that its lanes are in, and which they are."""
 
 WIDEST_STRIDE = 4
@@ -55,10 +58,11 @@ class Lanes:
             isinstance(self.dim.valid, int) and len(self.inside()) == self.dim.lanes
         )
 
-    def within_vector(self, source: SSAValue) -> tuple[Affine, list[int]] | None:
-        """The innermost index of the aligned vector that all lanes are in, and where each is.
+    def within_vector(self, source: SSAValue) -> tuple[Affine, list[int], int] | None:
+        """The innermost index of a vector that all lanes are in, where each is, and its length.
 
-        None where they are in several, or where rows of ``source`` are not made of whole vectors.
+        The vector is an aligned one of as many lanes, or a shorter one that ends with the last of
+        them. None where there is none, or where rows of ``source`` are not made of whole vectors.
         """
         *leading, last = self.indices
         lanes = self.dim.lanes
@@ -67,11 +71,16 @@ class Lanes:
         whole = self.is_full and size != DYNAMIC_INDEX and size % lanes == 0
         if not whole or any(e.depends_on(self.lane) for e in leading):
             return None
-        first = last.substitute({self.lane: 0}) // lanes * lanes
-        offsets = [last.substitute({self.lane: lane}) - first for lane in range(lanes)]
-        if any(e.terms or not 0 <= e.constant < lanes for e in offsets):
-            return None
-        return first, [e.constant for e in offsets]
+        start = last.substitute({self.lane: 0})
+        for first in (start // lanes * lanes, start):
+            offsets = [last.substitute({self.lane: lane}) - first for lane in range(lanes)]
+            if any(e.terms for e in offsets):
+                continue
+            places = [e.constant for e in offsets]
+            length = lanes if first is not start else max(places) + 1
+            if min(places) >= 0 and max(places) < length and length in SHORT_LENGTHS | {lanes}:
+                return first, places, length
+        return None
 
     def at(self, lane: int) -> list[Affine]:
         """The indices of one lane."""
@@ -207,12 +216,14 @@ def transposed(tile: Tile, vectors: list[SSAValue]) -> list[SSAValue]:
 
 
 def _shuffle(tile: Tile, lhs: SSAValue, rhs: SSAValue, lanes: list[int]) -> SSAValue:
-    loaded, key = tile.lowering.loaded, (tile.lowering.block, lhs, rhs, *lanes)
+    assert isinstance(lhs.type, VectorType)
+    loaded, element = tile.lowering.loaded, lhs.type.element_type
+    key = (tile.lowering.block, lhs, rhs, *lanes)
     if key not in loaded:
         loaded[key] = tile.add(
             vector.ShuffleOp.create(
                 operands=[lhs, rhs],
-                result_types=[lhs.type],
+                result_types=[vector_type(len(lanes), element)],
                 properties={"mask": krnl.integers(tuple(lanes))},
             )
         )
@@ -280,13 +291,14 @@ def _load_chosen(
     tile: Tile,
     source: SSAValue,
     place: Lanes,
-    chosen: tuple[Affine, list[int]],
+    chosen: tuple[Affine, list[int], int],
     op: krnl.LoadOp,
 ) -> SSAValue:
     """Elements of one vector in another order, some of them more than once."""
-    first, offsets = chosen
+    first, offsets, length = chosen
     indices = [*place.at(0)[:-1], first + Affine(((place.lane, 1),))]
-    loaded = _load_vector(tile, source, Lanes(indices, place.lane, place.dim, place.coordinate), op)
+    along = TileDim(place.lane, 1, length)
+    loaded = _load_vector(tile, source, Lanes(indices, place.lane, along, 0), op)
     return _shuffle(tile, loaded, loaded, offsets)
 
 

@@ -341,9 +341,10 @@ def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
 
 
 def _is_narrow(outputs: Dim, groups: int, channels: Dim) -> bool:
-    """Whether several groups share a vector, each reading as many channels as it writes."""
+    """Whether several groups share a vector, each reading no more channels than it writes."""
     per_group = _per_group(outputs, groups)
-    if groups == 1 or channels != per_group:
+    assert isinstance(channels, int), "a convolution's weights have static sizes"
+    if groups == 1 or channels > per_group:
         return groups > 1 and per_group == 1
     shares = per_group in NARROW_GROUPS and per_group * groups % WHOLE_VECTORS == 0
     return per_group == 1 or shares
