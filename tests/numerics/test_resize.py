@@ -302,6 +302,18 @@ def test_positions_of_several_blocks(rows: tuple[int, int], is_open: bool) -> No
     check(make_model(nodes, signature, weights, opset=16), arrays, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+def test_an_image_that_makes_its_own_grid(is_open: bool) -> None:
+    x = sample((1, 3, 5, 2))
+    dims = ["n", "c", "h", 2] if is_open else x.shape
+    nodes = [
+        helper.make_node("Tanh", ["x"], ["g"]),
+        helper.make_node("GridSample", ["x", "g"], ["y"]),
+    ]
+    model = make_model(nodes, {"x": (F32, dims)}, opset=16)
+    check(model, {"x": x}, rtol=1e-3, atol=1e-4)
+
+
 def test_samples_of_volumes_far_outside() -> None:
     x = sample((1, 2, 3, 4, 5))
     grid = np.array([0.1, -0.4, 0.9, 1e20, -1e20, 0.0], F32).reshape(1, 1, 1, 2, 3)

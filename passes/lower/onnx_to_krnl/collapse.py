@@ -105,10 +105,11 @@ def _framed(ops: Sequence[OnnxOp]) -> dict[SSAValue, SSAValue]:
 
 
 def _flat_images(root: OnnxOp) -> dict[SSAValue, tuple[Dim, ...]]:
-    """What a root samples, as [images, channels, elements]."""
-    source = root.operands[0]
-    images, channels, *spatial = dims_of(source.type) or (0, 0)
-    return {source: (images, channels, product(spatial))}
+    """What a root samples, as [images, channels, elements], unless something else reads it too."""
+    source, dims = root.operands[0], dims_of(root.operands[0].type)
+    if dims is None or not source.has_one_use():
+        return {}
+    return {source: (*dims[:2], product(dims[2:]))}
 
 
 def _is_reduction(op: OnnxOp) -> bool:

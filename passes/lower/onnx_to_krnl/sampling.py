@@ -122,8 +122,8 @@ class _Sampler:
 class _Taps:
     """The taps of some positions in buffers of the kernel's own: where they are, what they weigh.
 
-    A tap is an element of an image, whose axes are one (`collapse.py`). One that is not ``inside``
-    counts as 0, whatever stands there.
+    A tap is an element of an image, numbered over all axes. One that is not ``inside`` counts as 0,
+    whatever stands there.
     """
 
     def __init__(self, sampler: _Sampler, spatial: Sequence[Dim]) -> None:
@@ -174,6 +174,15 @@ class _Taps:
         return total
 
 
+def _separate(k: Kernel, number: Affine, sizes: Sequence[Dim]) -> list[Affine]:
+    """The indices along axes of an element that is numbered over all of them."""
+    inner: list[Affine] = []
+    for size in reversed(sizes[1:]):
+        number, entry = k.divide(number, size)
+        inner.append(entry)
+    return [number, *reversed(inner)]
+
+
 @root("GridSample", operands=(1,))
 def grid_sample(k: Kernel, op: OnnxOp) -> None:
     """Pixels of images at the positions that a grid holds, x first.
@@ -201,11 +210,12 @@ def grid_sample(k: Kernel, op: OnnxOp) -> None:
         taps = _Taps(sampler, spatial)
 
         def place(number: Affine) -> list[Affine]:
-            rest, inner = first + number, []
-            for size in reversed(sizes[loops + 1 :]):
-                rest, entry = k.divide(rest, size)
-                inner.append(entry)
-            return [*outer, rest, *reversed(inner)]
+            return [*outer, *_separate(k, first + number, sizes[loops:])]
+
+        def pixel(channel: Affine, place: Affine) -> Scalar:
+            is_flat = source in k.dims_override
+            at = [place] if is_flat else _separate(k, place, spatial)
+            return k.read(source, [image, channel, *at])
 
         def find(ivs: list[Affine]) -> None:
             at = [image, *place(ivs[0])]
@@ -214,7 +224,7 @@ def grid_sample(k: Kernel, op: OnnxOp) -> None:
 
         def element(ivs: list[Affine]) -> None:
             channel, number = ivs
-            value = taps.combined(number, lambda place: k.read(source, [image, channel, place]))
+            value = taps.combined(number, lambda place: pixel(channel, place))
             value = value if mode == "nearest" else rounded(k.s, value, k.element(result))
             k.give(result, [image, channel, *place(number)], value)
 
