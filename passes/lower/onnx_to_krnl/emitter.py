@@ -155,6 +155,14 @@ class Emitter:
         rest = self.add(arith.RemUIOp.create(operands=values, result_types=[index]))
         return affine(Var(quotient)), affine(Var(rest))
 
+    def divide_along(self, number: Affine, dims: Sequence[Bound]) -> list[Affine]:
+        """The indices along axes of an element that is numbered over all of them; [] for none."""
+        inner: list[Affine] = []
+        for dim in reversed(dims[1:]):
+            number, entry = self.divide(number, dim)
+            inner.append(entry)
+        return [number, *reversed(inner)] if dims else []
+
     # Loops ----------------------------------------------------------------------------------
 
     def nest(

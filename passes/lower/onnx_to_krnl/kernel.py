@@ -320,10 +320,9 @@ class Kernel(Emitter):
         own = [affine(0)] * len(dims)
         own[innermost] = column
         long = [axis for axis in outer if dims[axis] != 1]
-        for axis in reversed(long[1:]):
-            row, own[axis] = self.divide(row, dims[axis])
-        if long:
-            own[long[0]] = row
+        entries = self.divide_along(row, [dims[axis] for axis in long])
+        for axis, entry in zip(long, entries, strict=True):
+            own[axis] = entry
         return own
 
     def read_output(self, output: SSAValue, entries: Sequence[Affine]) -> Scalar:

@@ -84,10 +84,8 @@ class Normalization:
         """Indices along the inner axes."""
         found: dict[int, Affine] = {}
         for run, tap in zip(self.runs, taps, strict=True):
-            first, *others = run
-            for axis in reversed(others):
-                tap, found[axis] = self.k.divide(tap, self.dims[axis])
-            found[first] = tap
+            entries = self.k.divide_along(tap, [self.dims[axis] for axis in run])
+            found |= zip(run, entries, strict=True)
         return found
 
     def read(self, value: SSAValue, entries: Entries) -> Scalar:

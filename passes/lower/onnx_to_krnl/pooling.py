@@ -239,14 +239,9 @@ def max_unpool(k: Kernel, op: OnnxOp) -> None:
 
     def body(ivs: list[Affine]) -> None:
         flat = index_ops.clamp(k, index_ops.read_index(k, indices, ivs), product(pooled))
-        entries: list[Affine] = []
-        for dim in reversed(pooled[1:]):
-            flat, rest = k.divide(flat, dim)
-            entries.append(rest)
-        entries.append(flat)
+        entries = k.divide_along(flat, pooled)
         inside = [
-            index_ops.clamp(k, entry, dim)
-            for entry, dim in zip(reversed(entries), result_dims, strict=True)
+            index_ops.clamp(k, entry, dim) for entry, dim in zip(entries, result_dims, strict=True)
         ]
         k.write_output(result, inside, k.read(source, ivs))
 

@@ -174,15 +174,6 @@ class _Taps:
         return total
 
 
-def _separate(k: Kernel, number: Affine, sizes: Sequence[Dim]) -> list[Affine]:
-    """The indices along axes of an element that is numbered over all of them."""
-    inner: list[Affine] = []
-    for size in reversed(sizes[1:]):
-        number, entry = k.divide(number, size)
-        inner.append(entry)
-    return [number, *reversed(inner)]
-
-
 @root("GridSample", operands=(1,))
 def grid_sample(k: Kernel, op: OnnxOp) -> None:
     """Pixels of images at the positions that a grid holds, x first.
@@ -210,11 +201,11 @@ def grid_sample(k: Kernel, op: OnnxOp) -> None:
         taps = _Taps(sampler, spatial)
 
         def place(number: Affine) -> list[Affine]:
-            return [*outer, *_separate(k, first + number, sizes[loops:])]
+            return [*outer, *k.divide_along(first + number, sizes[loops:])]
 
         def pixel(channel: Affine, place: Affine) -> Scalar:
             is_flat = source in k.dims_override
-            at = [place] if is_flat else _separate(k, place, spatial)
+            at = [place] if is_flat else k.divide_along(place, spatial)
             return k.read(source, [image, channel, *at])
 
         def find(ivs: list[Affine]) -> None:

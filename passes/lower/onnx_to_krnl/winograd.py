@@ -143,8 +143,6 @@ class _Layer:
         k = self.k
         number = index_ops.minimum(k, first + t, k.size(self.tiles) - 1)
         entries, d = k.divide(number, self.across), self.dilation
-        if d == 1:
-            return [entry * self.tile for entry in entries]
         return [entry // d * (self.tile * d) + entry % d for entry in entries]
 
     def transform_data(self, image: Affine, first: Affine, t: Affine, data: SSAValue) -> None:
