@@ -53,11 +53,11 @@ STAGES = (
             "onnx-normalize-scan",
             "onnx-check-operators",
             f"onnx-apply-winograd{{group={target.dot_group} vector-bits={target.vector_bits}"
-            f" registers={target.vector_registers} l2-bytes={target.l2_bytes}"
-            f" l3-bytes={target.l3_bytes}}}",
+            f" registers={target.vector_registers} l1-bytes={target.l1_bytes}"
+            f" l2-bytes={target.l2_bytes} l3-bytes={target.l3_bytes}}}",
             f"onnx-apply-strassen{{vector-bits={target.vector_bits}"
-            f" registers={target.vector_registers} l2-bytes={target.l2_bytes}"
-            f" l3-bytes={target.l3_bytes}}}",
+            f" registers={target.vector_registers} l1-bytes={target.l1_bytes}"
+            f" l2-bytes={target.l2_bytes} l3-bytes={target.l3_bytes}}}",
             f"onnx-pack-integers{{group={target.dot_group} vector-bits={target.vector_bits}"
             f" registers={target.vector_registers}}}",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}"

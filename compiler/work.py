@@ -138,7 +138,8 @@ def _flops(op: OnnxOp) -> int:
     if isinstance(op, SplitMatMul):
         return 2 * made * _size(shapes[0], -1) * _packed(op)
     if isinstance(op, StrassenMatMul):
-        return 2 * made * _size(shapes[1], 0)
+        blocks, _, _, taps = shapes[0]
+        return 4 * made * _product((blocks, taps))
     match kind:
         case "MatMul" | "MatMulInteger" | "QLinearMatMul":
             return 2 * made * _size(shapes[0], -1) * _packed(op)

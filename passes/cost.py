@@ -38,10 +38,11 @@ INTEGERS = Numbers(2, 1.5, 1, 2)
 
 @dataclass(frozen=True)
 class Machine:
-    """A core: lanes and number of vector registers, its own and the shared cache."""
+    """A core: lanes and number of vector registers, its first, its second and the shared cache."""
 
     lanes: int
     registers: int
+    l1_bytes: int
     l2_bytes: int
     l3_bytes: int
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from passes.cost import FLOATS, MEMORY_BYTES_PER_CYCLE, Machine, product_cycles
-from passes.krnl.tiles import panel_vectors, tile_rows
+from passes.krnl.tiles import CACHE_PERIOD, panel_vectors, tile_rows
 
 Block = tuple[int, int]
 """Row and column of a block, 0 or 1."""
@@ -74,6 +74,9 @@ TILE_CYCLES = 32
 """What a tile costs besides its products, more than `passes/cost.py` counts: sums over
 half the depth begin and end twice as often."""
 
+KEPT = 0.5
+"""The part of the first cache that keeps a block of the right-hand side's sums."""
+
 WORTHWHILE = 0.955
 """The most of the direct product's cost that is worth the sums' memory and rounding."""
 
@@ -83,6 +86,7 @@ class Plan:
     """How a product is computed: see `onnx.StrassenMatMul`. Costs are cycles of one core."""
 
     panel: int
+    taps: int
     block: int
     head: int
     cycles: int
@@ -128,4 +132,23 @@ def plan(rows: int, depth: int, columns: int, machine: Machine) -> Plan | None:
         sums += FLOATS.mapped_bytes * moved * half * depth / 2 / MEMORY_BYTES_PER_CYCLE
     cycles = blocks * -(-columns // (2 * width)) * pair + sums
     direct = product_cycles(machine, FLOATS, rows, columns, depth)
-    return Plan(width, block, head, round(cycles), round(direct))
+    taps = block_of_depth(depth // 2, width, machine.l1_bytes)
+    return Plan(width, taps, block, head, round(cycles), round(direct))
+
+
+def block_of_depth(depth: int, width: int, l1_bytes: int) -> int:
+    """So much of the depth at a time that sums of the weights stay in the first cache.
+
+    A divisor of the depth; all of it where the divisors are too small to be worth a visit to the
+    products each.
+    """
+    most = max(1, min(depth, int(KEPT * l1_bytes) // (FLOATS.weight_bytes * width)))
+    found = max(taps for taps in range(1, most + 1) if depth % taps == 0)
+    return depth if 2 * found < most else found
+
+
+def rows_of_plane(half: int, taps: int) -> int:
+    """Rows of one product's sums, with one as a gap where planes would begin in the same places of
+    the first cache: all seven are written at once.
+    """
+    return half + (half * taps * FLOATS.weight_bytes % CACHE_PERIOD == 0)

@@ -363,8 +363,9 @@ class StrassenSums(OnnxOp):
     """What the seven products of Strassen's method have on their left (`passes/strassen.py`).
 
     ``data`` counts as a matrix: its columns lie along ``axis``, all others are rows, in the order
-    of memory. ``sums`` [half of the rows, 7, half of the columns]: of each row and the one that is
-    half of all rows behind it, zeros where there is none.
+    of memory. ``sums`` [blocks of half of the columns, 7, half of the rows, columns of a block]: of
+    each row and the one that is half of all rows behind it, zeros where there is none. Behind these
+    rows there may be one that nobody writes or reads (`rows_of_plane`).
     """
 
     name = "onnx.StrassenSums"
@@ -381,10 +382,12 @@ StrassenSums.OP_TYPE = "StrassenSums"
 class StrassenMatMul(OnnxOp):
     """A product of a matrix whose `StrassenSums` are given with a constant one, plus ``bias``.
 
-    ``weight`` [K, N] and ``bias`` [N] (may be absent). The columns of ``y`` lie along ``axis``,
-    those of the weights in an even number of panels, ``panel`` columns wide. ``block`` rows of
-    each half are multiplied at a time, the first ``head`` of them while sums of the weights are
-    formed.
+    ``bias`` [N] (may be absent). The columns of ``y`` lie along ``axis``. Those of the constant
+    matrix [K, N] are taken in pairs of panels, each ``panel`` columns wide, zeros standing behind
+    the last one, and its depth in the blocks of the sums: ``weight`` [2 K, N / 2] has such blocks
+    one below the other, in each the four quarters (upper left, upper right, lower left, lower
+    right) of all pairs. ``block`` rows of each half are multiplied at a time, the first ``head`` of
+    them while sums of the weights are formed.
     """
 
     name = "onnx.StrassenMatMul"

@@ -5,7 +5,7 @@ constant matrix, by as many rows as pay, are `onnx.StrassenMatMul` of `onnx.Stra
 products of the same data share: MatMul, Gemm, and Conv with a kernel of size 1. Which ones, says
 the cost model in `passes/strassen.py`; the costs stand on the operation as `onnx.cycles`.
 
-    %1 = MatMul(%x, %w)   ==>   %s = StrassenSums(%x) : tensor<64x7x384xf32>
+    %1 = MatMul(%x, %w)   ==>   %s = StrassenSums(%x) : tensor<2x7x64x192xf32>
                                 %1 = StrassenMatMul(%s, %w, none) {panel = 16, block = 64, head = 4}
 """
 
@@ -26,28 +26,30 @@ from dialects.onnx.ops import NoValue, OnnxOp, StrassenMatMul, StrassenSums
 from dialects.onnx.types import dims_of, element_type_of, is_none, none_type, tensor_type
 from passes.cost import Machine
 from passes.onnx.editing import is_pointwise
-from passes.strassen import LEFT, plan
+from passes.strassen import LEFT, plan, rows_of_plane
 
 
 @dataclass(frozen=True)
 class ApplyStrassen(ModulePass):
     """Rewrites products.
 
-    ``vector_bits`` and ``registers`` describe the target's vector unit, ``l2_bytes`` and
-    ``l3_bytes`` its caches. With ``always`` every product that can be is rewritten.
+    ``vector_bits`` and ``registers`` describe the target's vector unit, ``l1_bytes``, ``l2_bytes``
+    and ``l3_bytes`` its caches. With ``always`` every product that can be is rewritten.
     """
 
     name = "onnx-apply-strassen"
 
     vector_bits: int = 512
     registers: int = 32
+    l1_bytes: int = 32_768
     l2_bytes: int = 524_288
     l3_bytes: int = 8_388_608
     always: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrites every function of the module in place."""
-        machine = Machine(self.vector_bits // 32, self.registers, self.l2_bytes, self.l3_bytes)
+        caches = self.l1_bytes, self.l2_bytes, self.l3_bytes
+        machine = Machine(self.vector_bits // 32, self.registers, *caches)
         rewriting = _Rewriting(machine, self.always, pool_of(ctx))
         for node in list(op.walk()):
             if isinstance(node, OnnxOp) and not node.DOMAIN:
@@ -106,7 +108,7 @@ class _Rewriting:
         self.machine = machine
         self.always = always
         self.pool = pool
-        self.sums: dict[tuple[SSAValue, int, Block | None], SSAValue] = {}
+        self.sums: dict[tuple[SSAValue, int, int, Block | None], SSAValue] = {}
 
     def product(self, op: OnnxOp, operands: _Operands) -> None:
         """Rewrites a product if that pays."""
@@ -118,13 +120,14 @@ class _Rewriting:
         op.attributes["onnx.cycles"] = DictionaryAttr(cycles)
         if not (self.always or found.is_worthwhile):
             return
-        weight = make_const(operands.matrix, self.pool, "strassen")
+        quarters = in_quarters(operands.matrix, found.taps, found.panel)
+        weight = make_const(quarters, self.pool, "strassen")
         weight.location = op.location
         absent = NoValue.create(result_types=[none_type])
         axis = IntegerAttr(operands.axis, i64)
         made = StrassenMatMul.create(
             operands=[
-                self.summed(op, operands.axis, operands.rows, depth),
+                self.summed(op, operands, found.taps),
                 weight.result,
                 absent.result if operands.bias is None else operands.bias,
             ],
@@ -146,19 +149,30 @@ class _Rewriting:
         op.results[0].replace_all_uses_with(made.y)
         block.erase_op(op)
 
-    def summed(self, op: OnnxOp, axis: int, rows: int, depth: int) -> SSAValue:
+    def summed(self, op: OnnxOp, operands: _Operands, taps: int) -> SSAValue:
         """The sums of a product's left-hand side."""
         data, block = op.operands[0], op.parent
-        key = (data, axis, block)
+        key = (data, operands.axis, taps, block)
         if key not in self.sums:
-            dims = [-(-rows // 2), len(LEFT), depth // 2]
+            blocks = operands.matrix.shape[0] // (2 * taps)
+            dims = [blocks, len(LEFT), rows_of_plane(-(-operands.rows // 2), taps), taps]
             made = StrassenSums.create(
                 operands=[data],
                 result_types=[tensor_type(element_type_of(data.type), dims)],
-                properties={"axis": IntegerAttr(axis, i64)},
+                properties={"axis": IntegerAttr(operands.axis, i64)},
                 location=op.location,
             )
             assert block is not None
             block.insert_op_before(made, op)
             self.sums[key] = made.sums
         return self.sums[key]
+
+
+def in_quarters(matrix: np.ndarray, taps: int, panel: int) -> np.ndarray:
+    """The weights of `onnx.StrassenMatMul`: see there."""
+    depth, columns = matrix.shape
+    pairs = -(-columns // (2 * panel))
+    padded = np.pad(matrix, ((0, 0), (0, pairs * 2 * panel - columns)))
+    halves = padded.reshape(2, depth // (2 * taps), taps, pairs, 2, panel)
+    # below, block, tap, pair, beside, column -> block, below, beside, tap, pair, column
+    return halves.transpose(1, 0, 4, 2, 3, 5).reshape(2 * depth, pairs * panel)

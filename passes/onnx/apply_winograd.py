@@ -45,7 +45,7 @@ class ApplyWinograd(ModulePass):
     ``tile`` (2 or 4) takes tiles of that size for all layers, whatever they cost; 0 leaves it to
     the cost model. ``group`` is how many products of integers an instruction of the target sums:
     integers are transformed for pairs, as direct sums of fours are faster. The other fields
-    describe the target's vector unit, the cache of one core and the shared one.
+    describe the target's vector unit, both caches of one core and the shared one.
     """
 
     name = "onnx-apply-winograd"
@@ -54,12 +54,14 @@ class ApplyWinograd(ModulePass):
     group: int = 1
     vector_bits: int = 512
     registers: int = 32
+    l1_bytes: int = 32_768
     l2_bytes: int = 524_288
     l3_bytes: int = 8_388_608
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrites every function of the module in place."""
-        machine = Machine(self.vector_bits // 32, self.registers, self.l2_bytes, self.l3_bytes)
+        caches = self.l1_bytes, self.l2_bytes, self.l3_bytes
+        machine = Machine(self.vector_bits // 32, self.registers, *caches)
         if self.tile not in (0, *POINTS[1]):
             known = ", ".join(map(str, POINTS[1]))
             raise InputError(f"there are no tiles of {self.tile} outputs", hint=f"try {known}")

@@ -77,6 +77,9 @@ def check(nodes: Any, x: np.ndarray, weights: dict[str, np.ndarray], expected: n
         ((331, 1), 8, 128),
         ((128,), 16, 125),
         ((128,), 16, 120),
+        # Several blocks of the depth.
+        ((128,), 256, 128),
+        ((131,), 1024, 250),
     ],
 )
 def test_matmul(shape: tuple[int, ...], depth: int, columns: int) -> None:

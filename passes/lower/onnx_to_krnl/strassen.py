@@ -1,19 +1,21 @@
 """`onnx.StrassenSums` and `onnx.StrassenMatMul`: seven products of blocks (`passes/strassen.py`).
 
-    sums[r, p, k]       what product p has on its left, of the rows r and r + half of the data
+    sums[b, p, r, k]    what product p has on its left, of rows r and r + half, depth k of block b
 
     for blocks of rows, pairs of panels of the weights:         shared out to threads
-      for p = 0 .. 6:
-        for the first rows r:  for k, c:                        a tile as high as the rows left over
-            right[k, c] = what product p has on its right, of the four quarters of both panels
-            products[p, r, c] += sums[r, p, k] * right[k, c]
-        for the other rows r:  for k, c:                        whole tiles
-            products[p, r, c] += sums[r, p, k] * right[k, c]
+      for blocks b of the depth:
+        for p = 0 .. 6:
+          for the first rows r:  for k, c:                      a tile as high as the rows left over
+              right[k, c] = what product p has on its right, of the four quarters of both panels
+              products[p, r, c] += sums[b, p, r, k] * right[k, c]
+          for the other rows r:  for k, c:                      whole tiles
+              products[p, r, c] += sums[b, p, r, k] * right[k, c]
       for r, c:      products[0 .. 3, r, c] = the four blocks of the result
       for i, r, j:   for c:  give(products[2 i + j, r, c] + bias)
 
 `right` and `products` are buffers of the thread's own. The weights are read by the first tile
-alone, while it multiplies; a block behind the last rows does some of them again.
+alone, while it multiplies; three products read each quarter, so the depth is cut into blocks of
+which the core's cache keeps all four. A block behind the last rows does some of them again.
 """
 
 from __future__ import annotations
@@ -44,27 +46,27 @@ def strassen_sums(k: Kernel, op: OnnxOp) -> None:
     """The left-hand sides of the seven products, of each row and the one half of the rows on."""
     assert isinstance(op, StrassenSums)
     data, sums, axis = op.data, op.sums, op.get("axis")
-    half, _, depth = k.dims(sums)
-    assert isinstance(half, int) and isinstance(depth, int)
+    blocks, _, _, taps = _known(k.dims(sums))
     rows = _rows(k, data, axis)
+    half = -(-rows // 2)
 
     def pair(row: Affine, is_whole: bool) -> None:
         def step(ivs: list[Affine]) -> None:
-            (tap,) = ivs
+            part, tap = ivs
 
             def block(place: tuple[int, int]) -> Scalar:
                 if place[0] and not is_whole:
                     return k.s.const(0, k.element(data))
-                at, column = row + half * place[0], tap + depth * place[1]
+                at, column = row + half * place[0], (part + blocks * place[1]) * taps + tap
                 return k.read(data, k.row_entries(data, at, column))
 
             for number, term in enumerate(LEFT):
                 value = block(term.block)
                 if term.sign:
                     value = (k.s.add if term.sign > 0 else k.s.sub)(value, block(term.other))
-                k.give(sums, [row, affine(number), tap], value)
+                k.give(sums, [part, affine(number), row, tap], value)
 
-        k.nest([depth], step)
+        k.nest([blocks, taps], step)
 
     k.nest([rows - half], lambda ivs: pair(ivs[0], is_whole=True))
     if rows % 2:
@@ -96,20 +98,27 @@ class _Product:
         self.axis: int = op.get("axis")
         self.block: int = op.get("block")
         self.head: int = op.get("head")
-        half, planes, depth = _known(k.dims(op.sums))
-        self.half, self.planes, self.depth = half, planes, depth
-        self.columns = _known(k.dims(op.weight))[1]
+        self.blocks, self.planes, _, self.taps = _known(k.dims(op.sums))
+        (self.columns,) = _known([k.dims(op.y)[self.axis]])
         self.width = panel_of(op.weight.type)
         self.rows = _rows(k, op.y, self.axis)
+        self.half = -(-self.rows // 2)
         self.kind: Attribute = k.element(op.y)
 
     def run(self, ivs: list[Affine]) -> None:
         """A block of rows of both halves, for a pair of panels."""
         k, size = self.k, self.block * self.width
         first = index_ops.minimum(k, ivs[0] * self.block, self.half - self.block)
-        right = k.scratch([self.depth, self.width], self.kind)
+        right = k.scratch([self.taps, self.width], self.kind)
         products = k.scratch([self.planes, size + PLANE_GAP], self.kind)
-        k.nest([self.planes], lambda p: self.multiply(p[0], first, ivs[1], right, products))
+        if self.blocks > 1:
+            zero = k.s.const(0, self.kind)
+            k.nest([self.planes, size], lambda at: k.store(zero, products, at))
+
+        def some(at: list[Affine]) -> None:
+            self.multiply(at[1], first, at[0], ivs[1], right, products)
+
+        k.nest([self.blocks, self.planes], some)
         k.nest([size], lambda at: self.gather(products, at[0]))
         for half in range(2):
             # The last row of the second half may be none.
@@ -121,12 +130,19 @@ class _Product:
             )
 
     def multiply(
-        self, number: Affine, first: Affine, pair: Affine, right: SSAValue, products: SSAValue
+        self,
+        number: Affine,
+        first: Affine,
+        block: Affine,
+        pair: Affine,
+        right: SSAValue,
+        products: SSAValue,
     ) -> None:
-        """One of the seven products."""
+        """One of the seven products, of a block of the depth."""
         k = self.k
-        blocks = [self.quarter(number, pair, [t.block for t in RIGHT])]
-        blocks.append(self.quarter(number, pair, [t.other for t in RIGHT]))
+        above = block * 4 * self.taps
+        quarters = [above + self.quarter(number, [t.block for t in RIGHT])]
+        quarters.append(above + self.quarter(number, [t.other for t in RIGHT]))
         sign = _choice(number, [int(t.sign > 0) for t in RIGHT])
         sign = sign - _choice(number, [int(t.sign < 0) for t in RIGHT])
         factor = k.s.cast(k.s.from_index(k.index_value(sign), i32), self.kind)
@@ -134,7 +150,8 @@ class _Product:
         def element(tap: Affine, column: Affine, is_first: bool) -> Scalar:
             if not is_first:
                 return k.load(right, [tap, column], self.kind)
-            one, other = (k.read(self.op.weight, [r + tap, c + column]) for r, c in blocks)
+            place = pair * self.width + column
+            one, other = (k.read(self.op.weight, [row + tap, place]) for row in quarters)
             value = k.s.add(one, k.s.mul(factor, other))
             k.store(value, right, [tap, column])
             return value
@@ -143,23 +160,24 @@ class _Product:
             row, column = ivs
 
             def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-                lhs = k.read(self.op.sums, [first + row, number, taps[0]])
+                lhs = k.read(self.op.sums, [block, number, first + row, taps[0]])
                 rhs = element(taps[0], column, is_first)
                 return [multiply_add(k, carried[0], lhs, rhs)]
 
-            (total,) = k.reduce([self.depth], [k.s.const(0, self.kind)], step)
-            k.store(total, products, [number, row * self.width + column])
+            place = [number, row * self.width + column]
+            (total,) = k.reduce([self.taps], [k.s.const(0, self.kind)], step)
+            if self.blocks > 1:
+                total = k.s.add(total, k.load(products, place, self.kind))
+            k.store(total, products, place)
 
         k.nest([self.head, self.width], lambda ivs: tile(ivs, True), contraction=(0, 1))
         rest = [(self.head, self.block), self.width]
         k.nest(rest, lambda ivs: tile(ivs, False), contraction=(0, 1))
 
-    def quarter(
-        self, number: Affine, pair: Affine, blocks: Sequence[tuple[int, int]]
-    ) -> tuple[Affine, Affine]:
-        """Where the block of each product begins: row and column of the weights."""
+    def quarter(self, number: Affine, blocks: Sequence[tuple[int, int]]) -> Affine:
+        """The row of a block's weights where the quarter of each product begins."""
         below, beside = (_choice(number, [block[i] for block in blocks]) for i in range(2))
-        return below * self.depth, (pair * 2 + beside) * self.width
+        return (below * 2 + beside) * self.taps
 
     def gather(self, products: SSAValue, at: Affine) -> None:
         """The blocks of the result in the places of the first products."""

@@ -8,8 +8,8 @@ from dialects.onnx.dims import symbol
 from passes.cost import INTEGERS, Machine
 from passes.winograd.cost import SCRATCH_BYTES, Layer, Plan, costs
 
-SMALL = Machine(lanes=8, registers=16, l2_bytes=512 << 10, l3_bytes=32 << 20)
-WIDE = Machine(lanes=16, registers=32, l2_bytes=2 << 20, l3_bytes=64 << 20)
+SMALL = Machine(lanes=8, registers=16, l1_bytes=32 << 10, l2_bytes=512 << 10, l3_bytes=32 << 20)
+WIDE = Machine(lanes=16, registers=32, l1_bytes=48 << 10, l2_bytes=2 << 20, l3_bytes=64 << 20)
 MACHINES = pytest.mark.parametrize("machine", [SMALL, WIDE])
 
 
