@@ -61,7 +61,7 @@ STAGES = (
             f"onnx-pack-integers{{group={target.dot_group} vector-bits={target.vector_bits}"
             f" registers={target.vector_registers}}}",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}"
-            f" registers={target.vector_registers}}}",
+            f" registers={target.vector_registers} l2-bytes={target.l2_bytes}}}",
             "onnx-form-dispatches",
             f"lower-krnl{{cache-bytes={target.l2_bytes}}}",
             f"krnl-schedule{{vector-bits={target.vector_bits}"

@@ -27,13 +27,16 @@ OVERHEAD = 0.5
 """What a tile costs besides its rows, in rows: it loads the columns' operands, starts and ends."""
 
 
-def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
+def panel_width(
+    columns: Dim, lanes: int, registers: int, rows: Dim = 0, most_vectors: int | None = None
+) -> int:
     """Columns of a panel: so many vectors that tiles over it fill the registers.
 
     Accumulators need `rows` times the panel's vectors, the operands one more row and a broadcast.
     Many rows (0: a number that only a run knows) want narrow panels, as each vector that is loaded
     then serves many of them; few rows want wide ones. A single row goes over several panels at once
-    (`panels_at_once`).
+    (`panels_at_once`). The cache that many rows read a panel from holds ``most_vectors`` as deep as
+    the panel: a wider one would come from further away each time.
     """
     widths = panel_vectors(registers)
     if rows == 1:
@@ -42,6 +45,8 @@ def panel_width(columns: Dim, lanes: int, registers: int, rows: Dim = 0) -> int:
     elif isinstance(rows, int) and 0 < rows < (registers - 1) // widths[0] - 1:
         most = (registers - 2) // (rows + 1)
         widths = tuple(range(most, max(most // 2, widths[0]) - 1, -1))
+    elif most_vectors is not None:
+        widths = tuple(v for v in widths if v <= most_vectors) or (min(widths),)
     if not isinstance(columns, int):
         return lanes * widths[0]
     needed = -(-columns // lanes)

@@ -133,19 +133,21 @@ FOLLOWS = frozenset(
 class AssignLayouts(ModulePass):
     """Chooses buffer layouts.
 
-    ``vector_bits`` and ``registers`` describe the target's vector unit.
+    ``vector_bits`` and ``registers`` describe the target's vector unit, ``l2_bytes`` the cache of
+    one core.
     """
 
     name = "onnx-assign-layouts"
 
     vector_bits: int = 512
     registers: int = 32
+    l2_bytes: int = 524_288
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrites every function of the module in place."""
         for function in op.ops:
             if isinstance(function, func.FuncOp) and not function.is_declaration:
-                layouts = Layouts(pool_of(ctx), self.vector_bits, self.registers)
+                layouts = Layouts(pool_of(ctx), self.vector_bits, self.registers, self.l2_bytes)
                 _block(layouts, function.body.block)
 
 

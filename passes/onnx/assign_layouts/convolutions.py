@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from xdsl.dialects import func
 from xdsl.ir import SSAValue
@@ -124,9 +125,10 @@ def is_alone(op: OnnxOp) -> bool:
 
 def panels_of_groups(layouts: Layouts, weight: SSAValue, dims: tuple[Dim, ...], groups: int) -> int:
     """Width of panels that none of two groups share, 0 where groups are no whole vectors."""
-    width = layouts.panel(weight, dims[0] if groups == 1 else _share(dims[0], groups))
     if groups == 1:
-        return width
+        depth = prod(dim for dim in dims[1:] if isinstance(dim, int))
+        return layouts.panel(weight, dims[0], depth=depth)
+    width = layouts.panel(weight, _share(dims[0], groups))
     lanes = layouts.panel(weight, 1)
     widths = range(width, 0, -lanes)
     return next((w for w in widths if _share(dims[0], groups) % w == 0), 0)

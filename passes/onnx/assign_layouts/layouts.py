@@ -18,13 +18,14 @@ from passes.krnl.tiles import panel_width
 class Layouts:
     """The layouts of one function's values.
 
-    ``vector_bits`` and ``registers`` describe the target's vector unit; ``converted`` has values in
-    other layouts than their own.
+    ``vector_bits`` and ``registers`` describe the target's vector unit, ``l2_bytes`` the cache of
+    one core; ``converted`` has values in other layouts than their own.
     """
 
     pool: ConstantPool
     vector_bits: int
     registers: int
+    l2_bytes: int
     converted: dict[tuple[SSAValue, Attribute], SSAValue] = field(default_factory=dict)
 
     def convert(
@@ -62,10 +63,12 @@ class Layouts:
             if number not in skip and is_tensor(operand.type) and layout_of(operand.type):
                 self.convert(op, number, None)
 
-    def panel(self, value: SSAValue, columns: Dim, rows: Dim = 0) -> int:
-        """Width of the panels for an element type."""
-        lanes = max(1, self.vector_bits // max(bits_of_element(value), 32))
-        return panel_width(columns, lanes, self.registers, rows)
+    def panel(self, value: SSAValue, columns: Dim, rows: Dim = 0, depth: int = 0) -> int:
+        """Width of the panels for an element type; ``depth`` elements deep, 0 is few."""
+        bits = bits_of_element(value)
+        lanes = max(1, self.vector_bits // max(bits, 32))
+        lines = self.l2_bytes * 8 // max(1, depth * lanes * bits)
+        return panel_width(columns, lanes, self.registers, rows, lines)
 
 
 def channels_last(rank: int) -> tuple[int, ...]:

@@ -58,3 +58,20 @@ def test_a_row_goes_over_several_panels_at_once(
 ) -> None:
     assert panel_width(columns, 8, registers, rows=1) == panel
     assert panels_at_once(-(-columns // panel), panel // 8, registers) == panels
+
+
+@pytest.mark.parametrize(
+    ("most", "rows", "panel"),
+    [
+        (None, 0, 64),
+        (4, 0, 64),
+        (3, 0, 32),
+        (2, 49, 32),
+        # Narrower panels would load too much for each product.
+        (1, 0, 32),
+        # What is read once need not stay.
+        (2, 1, 64),
+    ],
+)
+def test_a_panel_stays_in_the_cache(most: int | None, rows: int, panel: int) -> None:
+    assert panel_width(512, 16, 32, rows, most) == panel
