@@ -138,8 +138,7 @@ def _flops(op: OnnxOp) -> int:
     if isinstance(op, SplitMatMul):
         return 2 * made * _size(shapes[0], -1) * _packed(op)
     if isinstance(op, StrassenMatMul):
-        blocks, _, _, taps = shapes[0]
-        return 4 * made * _product((blocks, taps))
+        return 4 * made * _size(shapes[0], 0) * _size(shapes[0], -1)
     match kind:
         case "MatMul" | "MatMulInteger" | "QLinearMatMul":
             return 2 * made * _size(shapes[0], -1) * _packed(op)

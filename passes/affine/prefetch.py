@@ -39,6 +39,16 @@ front of each such piece the same one of the next tile is asked for:
 
     affine.prefetch %x[%h + %kh, (%w + 6) + %kw, %g * 16], read, ...
     affine.for %c = 0 to 16 iter_args(...) { affine.load %x[%h + %kh, %w + %kw, %g * 16 + %c] ... }
+
+A panel that was copied to a buffer in front of the tiles (`onnx.copied_panel`) is a few lines of
+each row of an operand. No core foresees the next panel's, so each step asks for one of its row:
+
+    affine.parallel (%p) = (0) to (49) {
+      affine.for %k ...   for %c ...   %copy[%k, %c] = %w[%k, %p * 64 + %c]
+      affine.for %i = 0 to 60 step 6 {
+        affine.for %k = 0 to 256 iter_args(...) {
+          affine.prefetch %w[%k, (%p + 1) * 64 + %i floordiv 6 mod 4 * 16], read, ...
+          %b = affine.vector_load %copy[%k, 0]
 """
 
 from __future__ import annotations
@@ -60,7 +70,13 @@ from xdsl.dialects.builtin import (
     i32,
 )
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineExpr, AffineMap
+from xdsl.ir.affine import (
+    AffineConstantExpr,
+    AffineDimExpr,
+    AffineExpr,
+    AffineMap,
+    AffineSymExpr,
+)
 from xdsl.passes import ModulePass
 
 from dialects import affine
@@ -112,6 +128,7 @@ class AffinePrefetch(ModulePass):
         for site in sites:
             self._ask_for_results(site)
             self._ask_for_pieces(site)
+            self._ask_for_copies(site)
             found: dict[SSAValue, list[affine.VectorLoadOp]] = {}
             for op in site.loop.body.block.ops:
                 if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref):
@@ -154,6 +171,25 @@ class AffinePrefetch(ModulePass):
                 place = {site.around[0].variable: AffineConstantExpr(first)}
                 made = _moved(load, place, tile)
                 block.insert_op_before(made, site.loop)
+
+    def _ask_for_copies(self, site: _Site) -> None:
+        """Asks in the steps of a sum for what is copied to its buffers next."""
+        seen: set[SSAValue] = set()
+        for load in list(site.loop.body.block.ops):
+            if not isinstance(load, affine.VectorLoadOp) or load.memref in seen:
+                continue
+            seen.add(load.memref)
+            for use in list(load.memref.uses):
+                store = use.operation
+                if not isinstance(store, affine.StoreOp):
+                    continue
+                source = store.value.owner
+                if isinstance(source, affine.LoadOp) and self._is_large(source.memref):
+                    made = _next_copy(load, store, source, site)
+                    if made is not None:
+                        first = site.loop.body.block.first_op
+                        assert first is not None
+                        site.loop.body.block.insert_op_before(made, first)
 
     def _block(
         self, loads: list[affine.VectorLoadOp], around: list[_Loop], sites: list[_Site]
@@ -305,6 +341,59 @@ def _next_tile(load: affine.LoadOp, site: _Site) -> _Loop | None:
         if move and not loop.is_sum and loop.trips > 1:
             return loop
     return None
+
+
+def _next_copy(
+    load: affine.VectorLoadOp, store: affine.StoreOp, source: affine.LoadOp, site: _Site
+) -> affine.PrefetchOp | None:
+    """Asks for a line of what ``source`` reads for ``store`` when the loop around the copy and the
+    sum goes on: the one of the step's row, of which there are as many as tiles take turns.
+    """
+    shared = [loop for loop in site.around if loop.variable in _variables_around(source)]
+    start = _element(source, {})
+    moving = (x for x in shared if _element(source, {x.variable: x.step}) != start and x.trips > 1)
+    ahead = next(moving, None)
+    tiles = next((x for x in site.around[1:] if not x.is_sum and x.trips > 1), None)
+    if ahead is None or tiles is None or tiles is ahead:
+        return None
+    width = load.memref.type.get_shape()[-1]  # type: ignore[union-attr]
+    line = LINE_BYTES // _bytes(load.memref)
+    operands: list[SSAValue] = list(source.indices)
+    variables: list[AffineExpr] = [AffineDimExpr(place) for place in range(len(operands))]
+    for axis, (stored, loaded) in enumerate(zip(_variables(store), _variables(load), strict=True)):
+        if stored is None or stored not in operands:
+            continue
+        place = operands.index(stored)
+        if axis == len(load.memref.type.get_shape()) - 1:  # type: ignore[union-attr]
+            operands[place] = tiles.variable
+            variables[place] = tiles.number(place) % -(-width // line) * line
+        elif loaded is not None:
+            operands[place] = loaded
+    place = operands.index(ahead.variable)
+    variables[place] = AffineDimExpr(place) + ahead.step
+    return _prefetch(source, operands, _indices(source, variables))
+
+
+def _variables_around(op: Operation) -> set[SSAValue]:
+    """The variables of the loops around an operation."""
+    loop = op.parent_op()
+    assert isinstance(loop, affine.ForOp)
+    return {around.variable for around in _around(loop)}
+
+
+def _variables(access: _Access | affine.StoreOp) -> list[SSAValue | None]:
+    """The values that stand alone as indices, axis by axis."""
+    map = access.map.data
+    values: list[SSAValue | None] = []
+    for result in map.results:
+        match result:
+            case AffineDimExpr(position=place):
+                values.append(access.indices[place])
+            case AffineSymExpr(position=place):
+                values.append(access.indices[map.num_dims + place])
+            case _:
+                values.append(None)
+    return values
 
 
 def _steps(loops: list[_Loop]) -> int:

@@ -20,6 +20,9 @@ MOST_ROWS = 14
 CACHE_WAYS, CACHE_PERIOD = 8, 4096
 """Of the first cache of most cores: lines of a set, and bytes from one line of it to the next."""
 
+COPIED_COLUMNS = 64
+"""What a product copies of a row of its right-hand side at a time: a few lines of each page."""
+
 STREAMS = 4
 """Panels that a single row goes over at once, at least, where there are as many."""
 

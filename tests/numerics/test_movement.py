@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+import compiler
 from runtime.network import Network
 
 DTYPES = [np.dtype(t) for t in ("float32", "float64", "float16", "int8", "uint16", "int64", "bool")]
@@ -637,3 +638,25 @@ def test_movement_behind_a_convolution_keeps_its_meaning() -> None:
     ]
     model = make_model(nodes, {"x": (F32, [1, 3, "h", 6])}, constants, ("cut", "swapped", "wide"))
     check(model, {"x": sample((1, 3, 5, 6))}, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("sizes", [[2, 3, 4], ["n", 3, 4]])
+def test_a_result_that_is_reshaped_is_computed_in_the_callers_memory(sizes: list[Any]) -> None:
+    nodes = [
+        helper.make_node("Neg", ["x"], ["a"]),
+        helper.make_node("Flatten", ["a"], ["f"]),
+        helper.make_node("Unsqueeze", ["f", "axes"], ["y"]),
+        # Two results of the same numbers, and one that something else reads.
+        helper.make_node("Identity", ["f"], ["z"]),
+        helper.make_node("Exp", ["f"], ["e"]),
+    ]
+    model = make_model(nodes, {"x": (np.float32, sizes)}, {"axes": np.array([0])}, ["y", "z", "e"])
+    text = compiler.lower(model, "krnl").as_text()
+    assert text.count("hal.alloc") == 0
+    assert text.count("hal.copy") == 1
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    found = compiler.compile(model, cache=False).run({"x": x})
+    flat = -x.reshape(2, 12)
+    np.testing.assert_array_equal(found["y"], flat[None])
+    np.testing.assert_array_equal(found["z"], flat)
+    np.testing.assert_allclose(found["e"], np.exp(flat), rtol=1e-6)

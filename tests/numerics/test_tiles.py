@@ -45,6 +45,25 @@ def test_products_with_few_and_many_rows(unit: str, rows: int) -> None:
     np.testing.assert_allclose(network.run({"x": x})["y"], x @ weights, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("columns", [64, 128, 129, 191, 208, 1024])
+@pytest.mark.parametrize("batch", [[], [3], [1, 2]])
+def test_products_that_copy_their_right_hand_side(
+    unit: str, columns: int, batch: list[int]
+) -> None:
+    inputs = {"x": [*batch, 67, 512], "z": [*batch, 512, columns], "b": [67, 1]}
+    nodes = [
+        helper.make_node("MatMul", ["x", "z"], ["p"]),
+        helper.make_node("Add", ["p", "b"], ["s"]),
+        helper.make_node("Relu", ["s"], ["y"]),
+    ]
+    model = make_model(nodes, {n: (np.float32, s) for n, s in inputs.items()}, {})
+    feed = {name: floats(*sizes, seed=len(name)) for name, sizes in inputs.items()}
+    expected = np.maximum(feed["x"] @ feed["z"] + feed["b"], 0)
+    y = compile_for(model, unit).run(feed)["y"]
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
+
+
 OTHERS = {
     "bias": [1, 20, 1, 1],
     "flat bias": [20, 1, 1],

@@ -6,6 +6,12 @@ The nest is marked with its row and column loop, which is all that the schedule 
 register tile of it. The right-hand side comes packed in panels of columns, a convolution's input
 channels-last (`passes/onnx/assign_layouts/` sees to both), so that columns are neighbours in
 memory. `onnx-decompose-integers` has taken the zero points out of products of bytes.
+
+A right-hand side that is not packed, and whose rows lie too far apart for the cache, is copied by
+the product itself, a few panels at a time:
+
+    for panels:  for taps, columns:  copy[panel, tap, column] = rhs[tap, first + column]
+                 for panel:  for rows, columns of the panel:  ... copy[panel, tap, column] ...
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from dialects import krnl
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp, SplitMatMul
 from dialects.onnx.types import is_none, layout_of
-from passes.krnl.tiles import place_axis, row_axis
+from passes.krnl.tiles import COPIED_COLUMNS, place_axis, row_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.kernel import Kernel
@@ -75,6 +81,9 @@ def matmul(k: Kernel, op: OnnxOp) -> None:
     rows: Dim = lhs_dims[-2] if has_rows else 1
     columns: Dim = rhs_dims[-1] if has_columns else 1
     accumulator = accumulator_type(k.element(result))
+    if "onnx.copied_panel" in op.attributes:
+        _by_copied_panels(k, op)
+        return
 
     def body(ivs: list[Affine]) -> None:
         *batch, row, column = ivs
@@ -93,6 +102,58 @@ def matmul(k: Kernel, op: OnnxOp) -> None:
     count = len(batch_dims)
     row_loop = row_axis(lhs_dims) if len(rhs_dims) == 2 and has_rows else count
     k.nest([*batch_dims, rows, columns], body, contraction=(row_loop, count + 1))
+
+
+def _by_copied_panels(k: Kernel, op: OnnxOp) -> None:
+    """A product of matrices of known sizes that copies its right-hand side panel by panel."""
+    lhs, rhs, result = op.operands[0], op.operands[1], op.results[0]
+    lhs_dims, rhs_dims, dims = k.dims(lhs), k.dims(rhs), k.dims(result)
+    *batch_dims, rows, columns = dims
+    depth, element, accumulator = lhs_dims[-1], k.element(rhs), accumulator_type(k.element(result))
+    assert isinstance(depth, int) and isinstance(columns, int), "only known sizes are copied"
+    width: int = op.attributes["onnx.copied_panel"].value.data  # type: ignore[attr-defined]
+    panels = max(1, COPIED_COLUMNS // width)
+    whole = columns // (panels * width)
+
+    def product(batch: list[Affine], first: Affine, panels: int, width: int) -> None:
+        copied = k.scratch([panels, depth, width], element)
+
+        def copy(ivs: list[Affine]) -> None:
+            tap, panel, column = ivs
+            at = batch_entries(k, rhs_dims[:-2], batch, batch_dims)
+            value = k.read(rhs, [*at, tap, first + panel * width + column])
+            k.store(value, copied, [panel, tap, column])
+
+        def body(panel: Affine, ivs: list[Affine]) -> None:
+            row, column = ivs
+
+            def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+                at = batch_entries(k, lhs_dims[:-2], batch, batch_dims)
+                a = k.read(lhs, [*at, row, taps[0]])
+                b = k.load(copied, [panel, taps[0], column], element)
+                return [multiply_add(k, carried[0], a, b)]
+
+            (total,) = k.reduce([depth], [k.s.const(0, accumulator)], step)
+            entries = [*batch, row, first + panel * width + column]
+            k.give(result, entries, k.s.cast(total, k.element(result)))
+
+        def panel(ivs: list[Affine]) -> None:
+            k.nest([rows, width], lambda at: body(ivs[0], at), contraction=(0, 1))
+
+        k.nest([depth, panels, width], copy)
+        k.nest([panels], panel)
+
+    def some(ivs: list[Affine]) -> None:
+        *batch, number = ivs
+        product(batch, number * (panels * width), panels, width)
+
+    def rest(batch: list[Affine]) -> None:
+        first = whole * panels * width
+        product(batch, affine(first), 1, columns - first)
+
+    k.nest([*batch_dims, whole], some)
+    if whole * panels * width < columns:
+        k.nest([*batch_dims, 1], lambda ivs: rest(ivs[:-1]))
 
 
 @root("SplitMatMul", fuses="none")

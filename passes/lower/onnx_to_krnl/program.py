@@ -58,7 +58,7 @@ class ProgramBuilder:
         self.buffers: dict[SSAValue, SSAValue] = {}
         self.known: set[str] = set()
         self.early: set[str] = set()
-        self.destinations: dict[SSAValue, int] = {}
+        self.destinations: dict[SSAValue, tuple[int, SSAValue]] = {}
         self.places: dict[SSAValue, Place] = {}
         self.symbols_made = 0
         self.constants: dict[tuple[Attribute, Attribute], SSAValue] = {}
@@ -152,21 +152,29 @@ class ProgramBuilder:
         if (place := self.places.pop(value, None)) is not None:
             return self.enter(value, place)
         kind, dims = self.memref_type(value)
-        number = self.destinations.pop(value, None)
-        if number is not None and self.is_early(dims):
-            op: Operation = hal.OutputOp.create(
-                properties={"index": hal.number(number), "dims": size_strings(dims)},
-                result_types=[kind],
-            )
+        number, result = self.destinations.get(value, (None, value))
+        seen, sizes = self.memref_type(result)
+        if number is not None and self.is_early(dims) and self.is_early(sizes):
+            del self.destinations[value]
+            buffer = self.output(number, seen, sizes)
+            buffer.name_hint = result.name_hint
+            buffer = self.as_type(buffer, kind, dims)
         else:
-            if number is not None:
-                self.destinations[value] = number
             op = hal.AllocOp.create(properties={"dims": size_strings(dims)}, result_types=[kind])
-        buffer = self.add(op)
-        assert buffer is not None
-        buffer.name_hint = value.name_hint
+            self.add(op)
+            buffer = op.result
+            buffer.name_hint = value.name_hint
         self.bind(value, buffer)
         return buffer
+
+    def output(self, number: int, kind: MemRefType, dims: list[Dim]) -> SSAValue:
+        """The caller's memory for a result."""
+        op = hal.OutputOp.create(
+            properties={"index": hal.number(number), "dims": size_strings(dims)},
+            result_types=[kind],
+        )
+        self.add(op)
+        return op.result
 
     def enter(self, value: SSAValue, place: Place) -> SSAValue:
         """Makes a place that control flow keeps the buffer of a tensor."""
@@ -238,29 +246,30 @@ class ProgramBuilder:
         """Which values are computed straight into the caller's memory."""
         assert body.last_op is not None
         for number, value in enumerate(body.last_op.operands):
-            owner = value.owner
+            source = value
+            while isinstance(source.owner, Operation) and is_view(source.owner):
+                source = source.owner.operands[0]
+            owner = source.owner
             computed = isinstance(owner, ops.Dispatch) or (
-                isinstance(owner, Operation) and key_of(owner) in HOST
+                isinstance(owner, Operation) and key_of(owner) in HOST and source is value
             )
-            if computed and value not in self.destinations:
-                self.destinations[value] = number
+            if computed and source not in self.destinations:
+                self.destinations[source] = number, value
 
     def _finish(self, body: Block) -> None:
         """Copies or hands over the results that are not where the caller wants them."""
         assert body.last_op is not None
         for number, value in enumerate(body.last_op.operands):
             buffer = self.buffer(value)
-            owner = buffer.owner
+            whole = buffer
+            while isinstance(whole.owner, hal.ViewOp) and whole.owner.offset is None:
+                whole = whole.owner.operands[0]
+            owner = whole.owner
             if isinstance(owner, hal.OutputOp) and owner.index.value.data == number:
                 continue
             kind, dims = self.memref_type(value)
             if self.is_early(dims):
-                target = hal.OutputOp.create(
-                    properties={"index": hal.number(number), "dims": size_strings(dims)},
-                    result_types=[kind],
-                )
-                self.add(target)
-                self.add(hal.CopyOp(buffer, target.result))
+                self.add(hal.CopyOp(buffer, self.output(number, kind, dims)))
             else:
                 self.add(hal.GiveOp(buffer, number, size_strings(dims)))
 

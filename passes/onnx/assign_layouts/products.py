@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import gcd, prod
 
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, StringAttr, f32
 from xdsl.ir import Operation, SSAValue
 
+from dialects.krnl import integer
 from dialects.onnx import ops
 from dialects.onnx.constants import constant_of, make_const
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, NoValue, OnnxOp
 from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, element_type_of, is_none, layout_of, none_type, tensor_type
-from passes.krnl.tiles import CACHE_PERIOD, CACHE_WAYS, row_axis
+from passes.krnl.tiles import CACHE_PERIOD, CACHE_WAYS, COPIED_COLUMNS, row_axis
 from passes.onnx.assign_layouts.layouts import (
     Layouts,
     bits_of_element,
@@ -29,6 +30,9 @@ WORTH_A_COPY = 64
 
 LINE_BYTES = 64
 """A cache line."""
+
+MOST_COPIED = 0.5
+"""The part of the core's own cache that a product may fill with panels that it copies."""
 
 PAGE_BYTES, MOST_PAGES = 4096, 32
 """A page of memory, and half as many of them as a core knows the addresses of without delay."""
@@ -51,19 +55,23 @@ def product(layouts: Layouts, op: OnnxOp) -> None:
         row, column = column, row
     rows = _rows(op, rank)
     transposed = _order_of_transposed(value)
+    is_far_apart = is_scattered(layouts, value, rows, dims[row], dims[column])
+    copies = _copies_itself(layouts, op)
     if rows == 1 and transposed is not None and transposed[-1] == row:
         # Read once, along the sum: as it lies there.
         set_layout(value, transposed)
     elif (
         isinstance(value.owner, Const)
         or _is_transposed_for(op, value)
-        or is_scattered(layouts, value, rows, dims[row], dims[column])
+        or (is_far_apart and not copies)
     ):
         order = (*range(rank - 2), column, row, column)
         layouts.convert(op, 1, order, layouts.panel(value, dims[column], rows))
     else:
         # Packing would cost a pass over the data: rows of neighbouring columns are enough.
         layouts.convert(op, 1, (*range(rank - 2), row, column))
+        if is_far_apart:
+            op.attributes["onnx.copied_panel"] = integer(layouts.panel(value, dims[column]))
 
 
 def fold_transposed(layouts: Layouts, op: OnnxOp, number: int) -> None:
@@ -82,6 +90,19 @@ def fold_transposed(layouts: Layouts, op: OnnxOp, number: int) -> None:
     if not list(transpose.results[0].uses):
         transpose.detach()
         transpose.erase()
+
+
+def _copies_itself(layouts: Layouts, op: OnnxOp) -> bool:
+    """Whether a product can copy its right-hand side panel by panel: no other one needs the copy,
+    and the core's cache has room for a panel.
+    """
+    dims, result = dims_of(op.operands[1].type), dims_of(op.results[0].type)
+    if op.OP_TYPE != "MatMul" or dims is None or result is None:
+        return False
+    if element_type_of(op.operands[1].type) != f32 or not isinstance(dims[-2], int):
+        return False
+    is_for_one = all(dim == 1 for dim in result[:-2]) or tuple(dims[:-2]) == tuple(result[:-2])
+    return is_for_one and 4 * COPIED_COLUMNS * dims[-2] <= MOST_COPIED * layouts.l2_bytes
 
 
 def is_scattered(layouts: Layouts, value: SSAValue, rows: Dim, depth: Dim, columns: Dim) -> bool:

@@ -223,3 +223,47 @@ def test_an_address_behind_the_buffer_harms_nothing(rows: int) -> None:
     x = rng.standard_normal((rows, 160)).astype(np.float32)
     (y,) = compiler.compile(model, passes=passes, cache=False).run({"x": x}).values()
     np.testing.assert_allclose(y, x @ weights, rtol=1e-5, atol=1e-4)
+
+
+def copied(tiles: str, source: str = "600x960") -> str:
+    """Sums for tiles of 6 rows over a panel of 64 columns that is copied in front of them."""
+    return f"""
+    func.func @f(%w: memref<{source}xf32>, %x: memref<60x64xf32>, %y: memref<60x960xf32>) {{
+      affine.parallel (%p) = (0) to (15) {{
+        %copy = memref.alloca() : memref<64x64xf32>
+        affine.for %t = 0 to 64 {{
+          affine.for %c = 0 to 64 {{
+            %e = affine.load %w[%t, %p * 64 + %c] : memref<{source}xf32>
+            affine.store %e, %copy[%t, %c] : memref<64x64xf32>
+          }}
+        }}
+        affine.for %i = {tiles} {{
+          %zero = arith.constant dense<0.0> : vector<16xf32>
+          %sum = affine.for %k = 0 to 64 iter_args(%acc = %zero) -> (vector<16xf32>) {{
+            %b = affine.vector_load %copy[%k, 0] : memref<64x64xf32>, vector<16xf32>
+            %a = affine.load %x[%i, %k] : memref<60x64xf32>
+            %s = vector.broadcast %a : f32 to vector<16xf32>
+            %m = arith.mulf %s, %b : vector<16xf32>
+            %n = arith.addf %acc, %m : vector<16xf32>
+            affine.yield %n : vector<16xf32>
+          }}
+          affine.vector_store %sum, %y[%i, %p * 64] : memref<60x960xf32>, vector<16xf32>
+        }}
+        affine.yield
+      }}
+      return
+    }}"""
+
+
+def test_steps_ask_for_what_is_copied_next() -> None:
+    # Four lines of a row, one by each of four tiles.
+    asked = prefetches(copied("0 to 60 step 6"), cache_bytes=65536)
+    assert asked == ["%w[%k, %p * 64 + 64 + %i floordiv 6 mod 4 * 16]"]
+
+
+@pytest.mark.parametrize(
+    ("tiles", "source"), [("0 to 6 step 6", "600x960"), ("0 to 60 step 6", "16x960")]
+)
+def test_copies_that_nobody_asks_for(tiles: str, source: str) -> None:
+    # No tiles that take turns; what the cache holds anyway.
+    assert prefetches(copied(tiles, source), cache_bytes=65536) == []

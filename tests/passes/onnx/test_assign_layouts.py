@@ -80,7 +80,27 @@ def test_a_scattered_operand_is_copied_to_panels(
     model = make_model([helper.make_node("MatMul", ["x", "z"], ["y"])], inputs, {})
     passes = Pipeline.default("haswell").until("onnx-form-dispatches")
     text = compiler.lower(model, "onnx", passes=passes).as_text()
-    assert ("onnx.Identity" in text) == is_copied
+    assert ("onnx.copied_panel" in text) == is_copied
+    assert "onnx.Identity" not in text, "the product copies it"
+    check(model)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((3, 70, 512), (512, 64)),  # one matrix for several products
+        ((2, 1, 70, 512), (3, 512, 64)),
+        ((70, 9000), (9000, 32)),  # a panel that the core's cache has no room for
+    ],
+)
+def test_another_scattered_operand_is_copied_once(
+    left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    inputs = {"x": (np.float32, list(left)), "z": (np.float32, list(right))}
+    model = make_model([helper.make_node("MatMul", ["x", "z"], ["y"])], inputs, {})
+    passes = Pipeline.default("haswell").until("onnx-form-dispatches")
+    text = compiler.lower(model, "onnx", passes=passes).as_text()
+    assert ("onnx.Identity" in text, "onnx.copied_panel" in text) == (True, False)
     check(model)
 
 
