@@ -17,6 +17,9 @@ from dialects.onnx.dims import Dim
 MOST_ROWS = 14
 """More rows than this cost code and time to compile, and gain nothing."""
 
+MOST_ROWS_OF_VECTORS = 10
+"""Of several vectors each: LLVM loads rows ahead, and stores sums when it runs out of registers."""
+
 CACHE_WAYS, CACHE_PERIOD = 8, 4096
 """Of the first cache of most cores: lines of a set, and bytes from one line of it to the next."""
 
@@ -88,7 +91,9 @@ def tile_rows(extent: int | None, vectors: int, registers: int, pitch: int = 0) 
     ``pitch`` is the number of bytes from one row to the next, 0 if it is not known. Rows that lie
     in the same set of the first cache are no more than it holds beside the columns' operands.
     """
-    most = CACHE_WAYS - 1 if pitch and pitch % CACHE_PERIOD == 0 else MOST_ROWS
+    most = MOST_ROWS if vectors == 1 else MOST_ROWS_OF_VECTORS
+    if pitch and pitch % CACHE_PERIOD == 0:
+        most = CACHE_WAYS - 1
     return _evenly(extent, min(most, (registers - 2 - vectors) // vectors))
 
 

@@ -21,6 +21,11 @@ def test_a_tile_leaves_a_register_free(vectors: int, registers: int) -> None:
     assert rows * vectors + vectors + 1 < registers
 
 
+def test_tiles_of_several_vectors_have_registers_for_rows_loaded_ahead() -> None:
+    assert [tile_rows(None, vectors, 32) for vectors in (1, 2, 3, 4)] == [14, 10, 9, 6]
+    assert [tile_rows(None, vectors, 16) for vectors in (1, 2, 3)] == [13, 6, 3]
+
+
 def test_rows_of_one_cache_set_are_no_more_than_it_holds() -> None:
     assert tile_rows(None, 1, 16, pitch=4096) == 7
     assert tile_rows(None, 1, 16, pitch=4096 + 64) == tile_rows(None, 1, 16) == 13
