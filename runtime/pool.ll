@@ -1,7 +1,9 @@
 ; The fork-join pool: one per process, shared by all networks. runtime/pool.py loads it.
 ;
 ; A job is one parallel_for: its range [0, n) in `chunks` nearly equal chunks. The ticket is the atomic counter from
-; which threads take them: epoch in the upper 32 bits, chunks not yet taken in the lower 32. The fields of a job are
+; which threads take them: epoch in the upper 32 bits, then 16 bits each for the first chunk not yet taken and for how
+; many are left. The caller takes the first one, workers the last one: so a core mostly gets what it got in the job
+; before, which its cache may still hold. The fields of a job are
 ; written only while no chunk is left, and a thread that read them owns its chunk only if its compare-and-exchange
 ; finds the ticket unchanged: so a late worker can never run a chunk of one job with the fields of another.
 ;
@@ -68,7 +70,7 @@ entry:
 look:
   %ran = phi i1 [ false, %entry ], [ %ran, %take ], [ true, %run ], [ true, %check_caller ], [ true, %wake_caller ]
   %ticket = load atomic i64, ptr %ticket.p acquire, align 8
-  %left = and i64 %ticket, 4294967295
+  %left = and i64 %ticket, 65535
   %nothing = icmp eq i64 %left, 0
   br i1 %nothing, label %done, label %read
 
@@ -82,13 +84,20 @@ read:
   br i1 %invited, label %take, label %done
 
 take:
-  %taken = sub i64 %ticket, 1
+  %fewer = sub i64 %ticket, 1
+  %without_first = add i64 %fewer, 65536
+  %is_caller = icmp slt i64 %id, 0
+  %taken = select i1 %is_caller, i64 %without_first, i64 %fewer
   %swap = cmpxchg ptr %ticket.p, i64 %ticket, i64 %taken acq_rel monotonic, align 8
   %mine = extractvalue { i64, i1 } %swap, 1
   br i1 %mine, label %run, label %look
 
 run:
-  %index = sub i64 %chunks, %left
+  %upper = lshr i64 %ticket, 16
+  %first = and i64 %upper, 65535
+  %end.index = add i64 %first, %left
+  %last.index = sub i64 %end.index, 1
+  %index = select i1 %is_caller, i64 %first, i64 %last.index
   %after = add i64 %index, 1
   %begin.n = mul i64 %n, %index
   %end.n = mul i64 %n, %after
@@ -152,7 +161,7 @@ park:
 asleep:
   %ticket = load atomic i64, ptr %ticket.p seq_cst, align 8
   %limit = load atomic i64, ptr %limit.p monotonic, align 8
-  %left = and i64 %ticket, 4294967295
+  %left = and i64 %ticket, 65535
   %some = icmp ne i64 %left, 0
   %invited = icmp slt i64 %id, %limit
   %get_up = and i1 %some, %invited
@@ -295,7 +304,8 @@ entry:
   store atomic i64 %helpers, ptr %limit.p monotonic, align 8
   store atomic i64 %chunks, ptr %pending.p monotonic, align 8
   %ticket = load atomic i64, ptr %ticket.p monotonic, align 8
-  %epoch = add i64 %ticket, 4294967296
+  %past = and i64 %ticket, -4294967296
+  %epoch = add i64 %past, 4294967296
   %new = or i64 %epoch, %chunks
   store atomic i64 %new, ptr %ticket.p seq_cst, align 8
   %sleepers = load atomic i32, ptr %sleepers.p seq_cst, align 4
@@ -330,7 +340,8 @@ size:
   %step = call i64 @llvm.smax.i64(i64 %grain, i64 1)
   %grains = udiv i64 %n, %step
   %most = mul i64 %threads, 4
-  %chunks = call i64 @llvm.umin.i64(i64 %grains, i64 %most)
+  %fitting = call i64 @llvm.umin.i64(i64 %most, i64 65535)
+  %chunks = call i64 @llvm.umin.i64(i64 %grains, i64 %fitting)
   %one_thread = icmp sle i64 %threads, 1
   %one_chunk = icmp ule i64 %chunks, 1
   %alone = or i1 %one_thread, %one_chunk

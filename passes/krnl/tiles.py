@@ -17,6 +17,12 @@ from dialects.onnx.dims import Dim
 MOST_ROWS = 14
 """More rows than this cost code and time to compile, and gain nothing."""
 
+FEWEST_SUMS = 8
+"""Accumulators that keep a core busy: two multiply-adds a cycle, of four cycles each."""
+
+SHARES = 4
+"""Tiles of a single row that threads find to share."""
+
 MOST_ROWS_OF_VECTORS = 10
 """Of several vectors each: LLVM loads rows ahead, and stores sums when it runs out of registers."""
 
@@ -67,9 +73,12 @@ def panels_at_once(panels: int | None, vectors: int, registers: int) -> int:
 
     Nothing is used twice then, so that memory is the limit, and it answers several streams sooner
     than one. The sums fill the registers, or a little less where that divides the panels: 64 are 16
-    tiles of 4, which two threads share evenly, rather than 10 of 6 and a rest.
+    tiles of 4, which two threads share evenly, rather than 10 of 6 and a rest. Where there are few
+    panels, tiles of them are narrow enough that threads have some to share.
     """
     most = max(1, _sums_of_a_row(registers) // vectors)
+    if panels is not None:
+        most = min(most, max(-(-FEWEST_SUMS // vectors), panels // SHARES))
     if panels is None or panels <= most:
         return most if panels is None else max(1, panels)
     return min(range(most, most // 2, -1), key=lambda count: -(-panels // count) * count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ import pytest
 from runtime_programs import parallel_program
 
 import runtime
+from runtime import pool
 from runtime.cpus import available_cpus, cpu_identity, default_threads, parse_threads
 from runtime.errors import DeviceError
 
@@ -31,6 +33,40 @@ def test_nested_loops_run_inside_the_outer_one() -> None:
     x = np.arange(500, dtype=np.float32)
     for _ in range(200):
         np.testing.assert_array_equal(net(x), 2 * x)
+
+
+class Context(ctypes.Structure):
+    """What `parallel_for` reads of a run's context (docs/architecture.md)."""
+
+    _fields_ = [
+        ("parallel_for", ctypes.c_void_p),
+        ("pool", ctypes.c_void_p),
+        ("threads", ctypes.c_int64),
+        ("rest", ctypes.c_byte * 64),
+    ]
+
+
+def test_the_caller_begins_at_the_front_and_workers_at_the_back() -> None:
+    # So that a core gets in one loop what it got in the one before.
+    found = pool.parallel_for(parallel_program(8, 1))
+    body_type = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    prototype = (ctypes.c_void_p, body_type, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    parallel_for = ctypes.CFUNCTYPE(None, *prototype)(found.function)
+    context = Context(found.function, found.pool, 2)
+    caller = threading.get_ident()
+    for _ in range(20):
+        taken: list[tuple[bool, int]] = []
+
+        def body(closure: int, begin: int, end: int, taken: list = taken) -> None:
+            taken.append((threading.get_ident() == caller, begin))
+            time.sleep(0.001)
+
+        parallel_for(ctypes.addressof(context), body_type(body), None, 8, 1)
+        mine = [begin for is_caller, begin in taken if is_caller]
+        others = [begin for is_caller, begin in taken if not is_caller]
+        assert mine == list(range(len(mine)))
+        assert others == list(range(7, 7 - len(others), -1))
+        assert len(mine) + len(others) == 8
 
 
 def test_sessions_share_the_pool() -> None:

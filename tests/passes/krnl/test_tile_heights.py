@@ -36,6 +36,11 @@ def test_few_rows_have_wide_panels(rows: int, panel: int) -> None:
     assert panel_width(768, 8, 16, rows) == panel
 
 
+@pytest.mark.parametrize(("panels", "at_once"), [(2, 2), (4, 2), (8, 2), (16, 4), (64, 4)])
+def test_few_panels_are_shared_out(panels: int, at_once: int) -> None:
+    assert panels_at_once(panels, 4, 32) == at_once
+
+
 def test_a_window_leaves_registers_for_what_is_under_it() -> None:
     assert window_rows(None, 3, 16) == 6
     assert window_rows(28, 5, 16) == 4
