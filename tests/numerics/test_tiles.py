@@ -9,6 +9,7 @@ import pytest
 from numerics.harness import VECTOR_UNITS, check, compile_for, make_model
 from onnx import helper
 
+import compiler
 from compiler.importer import import_model
 from compiler.ir_text import new_context
 from compiler.pipeline import Pipeline
@@ -142,6 +143,30 @@ def test_transpositions_move_every_element(shape: tuple[int, int], dtype: Any) -
     x = (floats(2, *shape) * 50).astype(dtype)
     node = helper.make_node("Transpose", ["x"], ["y"], perm=[0, 2, 1])
     check(make_model([node], {"x": (dtype, x.shape)}), {"x": x}, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "perm", "buffers"),
+    [
+        ([1, 6, 5, 7], [0, 2, 3, 1], ("6x35", "35x6")),
+        ([2, 5, 7, 6], [0, 3, 1, 2], ("2x35x6", "2x6x35")),
+        (["n", 3, 4, 5], [2, 3, 0, 1], ("?x20", "20x?")),
+        ([2, 3, 4], [2, 1, 0], ("2x3x4", "4x3x2")),
+        ([4, 5, 6, 3, 2], [3, 4, 0, 1, 2], ("120x6", "6x120")),
+    ],
+)
+def test_a_transposition_joins_axes_that_stay_neighbours(
+    sizes: list[Any], perm: list[int], buffers: tuple[str, str]
+) -> None:
+    node = helper.make_node("Transpose", ["x"], ["y"], perm=perm)
+    model = make_model([node], {"x": (np.float32, sizes)})
+    text = compiler.lower(model, "krnl").as_text()
+    before, after = (f"memref<{buffer}xf32>" for buffer in buffers)
+    assert f"%x_1: {before}" in text or f"in0: {before}" in text
+    assert f"%out0: {after}" in text
+    x = floats(*(size if isinstance(size, int) else 3 for size in sizes))
+    y = compiler.compile(model, cache=False).run({"x": x})["y"]
+    np.testing.assert_array_equal(y, x.transpose(perm))
 
 
 def test_a_transposition_computes_on_its_way() -> None:

@@ -4,6 +4,8 @@ Axes that are neighbours in memory and that every operand treats alike (all of i
 become one, so that the innermost loop is long and the vectorizer sees no short rows. The same goes
 for the axes of a reduction: those that it takes away, and those that it keeps. A product with one
 matrix, which a convolution with a kernel of size 1 is too, has all rows of all batches as one axis.
+A transposition alone has those axes as one that stay neighbours: [64, 56, 56] to [56, 56, 64] goes
+from [64, 3136] to [3136, 64].
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from xdsl.ir import SSAValue
 
 from dialects.onnx.dims import Dim, product
 from dialects.onnx.ops import OnnxOp
+from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of
 from passes.lower.onnx_to_krnl.reductions import known_axes
 from passes.lower.onnx_to_krnl.registry import FRAMES, POINTWISE, key_of
@@ -25,6 +28,8 @@ from passes.lower.onnx_to_krnl.scalars import storage_type
 PRODUCTS = ("MatMul", "MatMulInteger", "Conv", "ConvInteger")
 """Roots whose rows are joined where all of them meet one matrix."""
 
+
+TRANSPOSE = ("", "Transpose")
 
 SAMPLING = ("", "GridSample")
 """The root that reads images at places which data tell: it numbers the elements of each."""
@@ -50,6 +55,8 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     root = others[0] if others else None
     if root is not None and key_of(root) == SAMPLING:
         return _flat_images(root)
+    if root is not None and key_of(root) == TRANSPOSE and len(nodes) == 1:
+        return _transposed(root)
     factors = _factors(root)
     assert body.last_op is not None
     outputs = list(body.last_op.operands)
@@ -110,6 +117,42 @@ def _flat_images(root: OnnxOp) -> dict[SSAValue, tuple[Dim, ...]]:
     if dims is None or not source.has_one_use():
         return {}
     return {source: (*dims[:2], product(dims[2:]))}
+
+
+def runs_of_axes(perm: Sequence[int]) -> list[tuple[int, ...]]:
+    """The axes of a transposition's operand in the order of the result, neighbours in both joined.
+
+    >>> runs_of_axes([0, 2, 3, 1])
+    [(0,), (2, 3), (1,)]
+    """
+    runs: list[tuple[int, ...]] = []
+    for axis in perm:
+        if runs and runs[-1][-1] + 1 == axis:
+            runs[-1] = (*runs[-1], axis)
+        else:
+            runs.append((axis,))
+    return runs
+
+
+def joined_permutation(perm: Sequence[int]) -> tuple[int, ...]:
+    """The permutation of what `runs_of_axes` joins."""
+    runs = runs_of_axes(perm)
+    order = sorted(runs)
+    return tuple(order.index(run) for run in runs)
+
+
+def _transposed(op: OnnxOp) -> dict[SSAValue, tuple[Dim, ...]]:
+    """Sizes of a transposition's operand and result, both of which lie in order."""
+    source, result = op.operands[0], op.results[0]
+    dims = dims_of(source.type)
+    if dims is None or layout_of(source.type) or layout_of(result.type):
+        return {}
+    runs = runs_of_axes(permutation(op.get("perm"), len(dims)))
+    sizes = {run: product(dims[axis] for axis in run) for run in runs}
+    return {
+        source: tuple(sizes[run] for run in sorted(runs)),
+        result: tuple(sizes[run] for run in runs),
+    }
 
 
 def _is_reduction(op: OnnxOp) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import permutation
-from dialects.onnx.types import is_none
+from dialects.onnx.types import dims_of, is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
+from passes.lower.onnx_to_krnl.collapse import joined_permutation
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import index_map
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
@@ -173,7 +174,11 @@ def _is_listed(k: Kernel, listed: Sequence[Affine], axis: int, rank: int) -> Sca
 
 
 def _permutation(k: Kernel, op: OnnxOp) -> tuple[int, ...]:
-    return permutation(op.get("perm"), len(k.dims(op.operands[0])))
+    dims = dims_of(op.operands[0].type)
+    assert dims is not None
+    perm = permutation(op.get("perm"), len(dims))
+    # What it joins is fewer axes.
+    return perm if len(k.dims(op.operands[0])) == len(perm) else joined_permutation(perm)
 
 
 def _transpose_forward(k: Kernel, op: OnnxOp, entries: Indices) -> list[Affine]:
