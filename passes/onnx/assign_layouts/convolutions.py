@@ -12,6 +12,7 @@ from dialects.krnl import integers
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import dims_of, layout_of
+from passes.krnl.tiles import CACHE_PERIOD
 from passes.lower.krnl_to_affine.access import WIDEST_STRIDE
 from passes.onnx.assign_layouts.layouts import Layouts, bits_of_element, channels_last, set_layout
 from passes.onnx.assign_layouts.padding import leave_out_taps, margins, put_in_front
@@ -23,6 +24,9 @@ LARGEST_PLANE = 262_144
 
 COLLISION_BYTES = 1024
 """Sixteen cache lines. Caches take their sets from the bits above those of a line."""
+
+FEW_CHANNELS = 4
+"""Channels of an image that are as near to each other in planes as side by side."""
 
 
 def convolution(layouts: Layouts, op: OnnxOp) -> None:
@@ -56,10 +60,30 @@ def convolution(layouts: Layouts, op: OnnxOp) -> None:
     if op.get("group") > 1 and panel and is_padded and _collides(data, dims[1]):
         # A copy is made anyway: one in which a group's channels at all places are neighbours.
         put_in_front(op, dims, before, after, (0, 1, *spatial, 1), channels)
+    elif is_padded and op.get("group") == 1 and _stays_in_planes(op, dims, before, after):
+        put_in_front(op, dims, before, after, None)
     else:
         put_in_front(op, dims, before, after, order)
         layouts.convert(op, 0, order)
     _end(layouts, op, order)
+
+
+def _stays_in_planes(
+    op: OnnxOp, dims: Sequence[Dim], before: Sequence[Dim], after: Sequence[Dim]
+) -> bool:
+    """Whether a convolution reads an image with its padding plane by plane.
+
+    A tile loads single numbers, for which channels need not be neighbours. Few of them are few
+    planes to go through at once, as long as these begin at different places of the first cache.
+    """
+    data = op.operands[0]
+    sizes = [a + b + c for a, b, c in zip(before, dims[2:], after, strict=True)]
+    sizes = [size for size in sizes if isinstance(size, int)]
+    if layout_of(data.type) is not None or "onnx.packed" in op.attributes:
+        return False
+    if len(sizes) < len(dims) - 2 or not isinstance(dims[1], int) or dims[1] > FEW_CHANNELS:
+        return False
+    return prod(sizes) * bits_of_element(data) // 8 % CACHE_PERIOD != 0
 
 
 def winograd_convolution(layouts: Layouts, op: OnnxOp) -> None:

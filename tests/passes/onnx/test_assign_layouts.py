@@ -63,6 +63,34 @@ def test_a_depthwise_convolution_that_stands_alone_stays_row_major() -> None:
 
 
 @pytest.mark.parametrize(
+    ("channels", "size", "pads", "is_moved"),
+    [
+        (3, (14, 15), 1, False),
+        (4, (9, 10), 2, False),
+        (5, (14, 15), 1, True),  # many planes
+        (3, (30, 30), 1, True),  # planes of 4096 bytes
+        (3, (14, 15), 0, True),  # no copy is made for padding
+    ],
+)
+def test_few_padded_channels_stay_in_planes(
+    channels: int, size: tuple[int, int], pads: int, is_moved: bool
+) -> None:
+    weights = np.random.default_rng(0).standard_normal((16, channels, 3, 3), np.float32)
+    attributes = {"pads": [pads] * 4, "strides": [2, 2]}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], **attributes),
+        helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    model = make_model(nodes, {"x": (np.float32, [2, channels, *size])}, {"w": weights})
+    passes = Pipeline.default("haswell").until("onnx-form-dispatches")
+    text = compiler.lower(model, "onnx", passes=passes).as_text()
+    (line,) = (line for line in text.splitlines() if "onnx.Conv." in line)
+    data = line[line.rindex(" : (") :].split(">", 1)[0]
+    assert ("0, 2, 3, 1" in data) == is_moved
+    check(model)
+
+
+@pytest.mark.parametrize(
     ("rows", "depth", "columns", "is_copied"),
     [
         (64, 512, 64, True),
