@@ -350,6 +350,20 @@ class StampOp(IRDLOperation):
         super().__init__(properties={"event": number(event)})
 
 
+def root_of(buffer: SSAValue) -> SSAValue:
+    """The buffer that a view is of."""
+    while isinstance(buffer.owner, ViewOp):
+        buffer = buffer.owner.source
+    return buffer
+
+
+def whole_of(buffer: SSAValue) -> SSAValue:
+    """The buffer that a view shows all of; the view itself if it begins behind its first byte."""
+    while isinstance(buffer.owner, ViewOp) and buffer.owner.offset is None:
+        buffer = buffer.owner.source
+    return buffer
+
+
 Hal = Dialect(
     "hal",
     [

@@ -349,22 +349,25 @@ def _next_copy(
     """Asks for a line of what ``source`` reads for ``store`` when the loop around the copy and the
     sum goes on: the one of the step's row, of which there are as many as tiles take turns.
     """
-    shared = [loop for loop in site.around if loop.variable in _variables_around(source)]
+    around_copy = _variables_around(source)
+    shared = [loop for loop in site.around if loop.variable in around_copy]
+    around_both = {loop.variable for loop in shared}
     start = _element(source, {})
     moving = (x for x in shared if _element(source, {x.variable: x.step}) != start and x.trips > 1)
     ahead = next(moving, None)
     tiles = next((x for x in site.around[1:] if not x.is_sum and x.trips > 1), None)
     if ahead is None or tiles is None or tiles is ahead:
         return None
-    width = load.memref.type.get_shape()[-1]  # type: ignore[union-attr]
+    *outer, width = load.memref.type.get_shape()  # type: ignore[union-attr]
     line = LINE_BYTES // _bytes(load.memref)
     operands: list[SSAValue] = list(source.indices)
     variables: list[AffineExpr] = [AffineDimExpr(place) for place in range(len(operands))]
     for axis, (stored, loaded) in enumerate(zip(_variables(store), _variables(load), strict=True)):
-        if stored is None or stored not in operands:
+        # A loop around both the copy and the sum means the same in both.
+        if stored is None or stored not in operands or stored in around_both:
             continue
         place = operands.index(stored)
-        if axis == len(load.memref.type.get_shape()) - 1:  # type: ignore[union-attr]
+        if axis == len(outer):
             operands[place] = tiles.variable
             variables[place] = tiles.number(place) % -(-width // line) * line
         elif loaded is not None:

@@ -34,7 +34,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from dialects import hal
-from dialects.hal import sizes_of
+from dialects.hal import root_of, sizes_of, whole_of
 from dialects.onnx.dims import Dim, bounds, ceildiv, symbols_of
 
 ALIGNMENT = 64
@@ -150,11 +150,11 @@ class _Liveness:
             if not isinstance(op, hal.DispatchOp):
                 continue
             places = inplace.get(op.callee.root_reference.data)
-            target = of_buffer.get(_whole(op.buffers[-1]))
+            target = of_buffer.get(whole_of(op.buffers[-1]))
             if not isinstance(places, DenseArrayBase) or target is None:
                 continue
             for place in places.get_values():
-                source = of_buffer.get(_whole(op.buffers[int(place)]))
+                source = of_buffer.get(whole_of(op.buffers[int(place)]))
                 if source is not None and self._may_join(source, target, op):
                     source.ops += target.ops
                     source.last = target.last
@@ -166,14 +166,14 @@ class _Liveness:
     def _may_join(self, source: Interval, target: Interval, op: Operation) -> bool:
         """Whether an operand dies where the result is born, in one run of operations."""
         same_block = all(made.parent is op.parent for made in (*source.ops, *target.ops))
-        only_once = sum(_root(b) is source.ops[-1].result for b in op.operands) == 1
+        only_once = sum(root_of(b) is source.ops[-1].result for b in op.operands) == 1
         return (
             source is not target
             and same_block
             and only_once
             and source.size == target.size
             and source.last == self.number[op]
-            and self._first_use(_root(op.operands[-1])) == self.number[op]
+            and self._first_use(root_of(op.operands[-1])) == self.number[op]
         )
 
     def _first_use(self, buffer: SSAValue) -> int:
@@ -204,20 +204,6 @@ class _Liveness:
             if isinstance(op, hal.ForOp):
                 end = max(end, self.end[op])
         return end
-
-
-def _root(buffer: SSAValue) -> SSAValue:
-    """The buffer that a view is of."""
-    while isinstance(buffer.owner, hal.ViewOp):
-        buffer = buffer.owner.source
-    return buffer
-
-
-def _whole(buffer: SSAValue) -> SSAValue:
-    """The buffer that a view shows all of; the view itself if it begins behind its first byte."""
-    while isinstance(buffer.owner, hal.ViewOp) and buffer.owner.offset is None:
-        buffer = buffer.owner.source
-    return buffer
 
 
 _ORDERS: tuple[Callable[[Interval], tuple], ...] = (

@@ -16,7 +16,7 @@ the product itself, a few panels at a time:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 
 from xdsl.dialects.builtin import ArrayAttr
@@ -73,43 +73,61 @@ def batch_entries(
 @root("MatMul", "MatMulInteger", fuses="none")
 def matmul(k: Kernel, op: OnnxOp) -> None:
     """numpy.matmul: batches broadcast, one-dimensional operands count as a row or a column."""
-    lhs, rhs = op.operands[:2]
-    result = op.results[0]
-    lhs_dims, rhs_dims, dims = k.dims(lhs), k.dims(rhs), k.dims(result)
-    has_rows, has_columns = len(lhs_dims) > 1, len(rhs_dims) > 1
-    batch_dims = dims[: len(dims) - has_rows - has_columns]
-    rows: Dim = lhs_dims[-2] if has_rows else 1
-    columns: Dim = rhs_dims[-1] if has_columns else 1
-    accumulator = accumulator_type(k.element(result))
     if "onnx.copied_panel" in op.attributes:
         _by_copied_panels(k, op)
         return
+    lhs_dims, rhs_dims = k.dims(op.operands[0]), k.dims(op.operands[1])
+    has_rows, batch_dims = len(lhs_dims) > 1, _batch_dims(k, op)
+    rows: Dim = lhs_dims[-2] if has_rows else 1
+    columns: Dim = rhs_dims[-1] if len(rhs_dims) > 1 else 1
 
     def body(ivs: list[Affine]) -> None:
-        *batch, row, column = ivs
-
-        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            at = batch_entries(k, lhs_dims[:-2], batch, batch_dims)
-            a = k.read(lhs, [*at, *([row] if has_rows else []), taps[0]])
-            at = batch_entries(k, rhs_dims[:-2], batch, batch_dims)
-            b = k.read(rhs, [*at, taps[0], *([column] if has_columns else [])])
-            return [accumulate(k, op, carried[0], a, b)]
-
-        (total,) = k.reduce([lhs_dims[-1]], [k.s.const(0, accumulator)], step)
-        entries = [*batch, *([row] if has_rows else []), *([column] if has_columns else [])]
-        k.give(result, entries, k.s.cast(total, k.element(result)))
+        *batch, _, column = ivs
+        _element(k, op, ivs, lambda tap: _right(k, op, batch, tap, column))
 
     count = len(batch_dims)
     row_loop = row_axis(lhs_dims) if len(rhs_dims) == 2 and has_rows else count
     k.nest([*batch_dims, rows, columns], body, contraction=(row_loop, count + 1))
 
 
+def _batch_dims(k: Kernel, op: OnnxOp) -> tuple[Dim, ...]:
+    """The batch axes of a MatMul's result."""
+    dims = k.dims(op.results[0])
+    return dims[: len(dims) - sum(len(k.dims(value)) > 1 for value in op.operands[:2])]
+
+
+def _right(k: Kernel, op: OnnxOp, batch: Sequence[Affine], tap: Affine, column: Affine) -> Scalar:
+    """An element of a MatMul's right-hand side."""
+    dims = k.dims(op.operands[1])
+    at = batch_entries(k, dims[:-2], batch, _batch_dims(k, op))
+    return k.read(op.operands[1], [*at, tap, *([column] if len(dims) > 1 else [])])
+
+
+def _element(
+    k: Kernel, op: OnnxOp, place: Sequence[Affine], right: Callable[[Affine], Scalar]
+) -> None:
+    """An element of a MatMul's result; ``right`` gives what the right-hand side has at a tap."""
+    *batch, row, column = place
+    lhs, result = op.operands[0], op.results[0]
+    lhs_dims, rhs_dims = k.dims(lhs), k.dims(op.operands[1])
+    depth = lhs_dims[-1]
+    rows = [row] if len(lhs_dims) > 1 else []
+    columns = [column] if len(rhs_dims) > 1 else []
+
+    def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+        at = batch_entries(k, lhs_dims[:-2], batch, _batch_dims(k, op))
+        a = k.read(lhs, [*at, *rows, taps[0]])
+        return [accumulate(k, op, carried[0], a, right(taps[0]))]
+
+    accumulator = accumulator_type(k.element(result))
+    (total,) = k.reduce([depth], [k.s.const(0, accumulator)], step)
+    k.give(result, [*batch, *rows, *columns], k.s.cast(total, k.element(result)))
+
+
 def _by_copied_panels(k: Kernel, op: OnnxOp) -> None:
     """A product of matrices of known sizes that copies its right-hand side panel by panel."""
-    lhs, rhs, result = op.operands[0], op.operands[1], op.results[0]
-    lhs_dims, rhs_dims, dims = k.dims(lhs), k.dims(rhs), k.dims(result)
-    *batch_dims, rows, columns = dims
-    depth, element, accumulator = lhs_dims[-1], k.element(rhs), accumulator_type(k.element(result))
+    *batch_dims, rows, columns = k.dims(op.results[0])
+    depth, element = k.dims(op.operands[0])[-1], k.element(op.operands[1])
     assert isinstance(depth, int) and isinstance(columns, int), "only known sizes are copied"
     width: int = op.attributes["onnx.copied_panel"].value.data  # type: ignore[attr-defined]
     panels = max(1, COPIED_COLUMNS // width)
@@ -120,25 +138,18 @@ def _by_copied_panels(k: Kernel, op: OnnxOp) -> None:
 
         def copy(ivs: list[Affine]) -> None:
             tap, panel, column = ivs
-            at = batch_entries(k, rhs_dims[:-2], batch, batch_dims)
-            value = k.read(rhs, [*at, tap, first + panel * width + column])
+            value = _right(k, op, batch, tap, first + panel * width + column)
             k.store(value, copied, [panel, tap, column])
 
-        def body(panel: Affine, ivs: list[Affine]) -> None:
-            row, column = ivs
-
-            def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-                at = batch_entries(k, lhs_dims[:-2], batch, batch_dims)
-                a = k.read(lhs, [*at, row, taps[0]])
-                b = k.load(copied, [panel, taps[0], column], element)
-                return [multiply_add(k, carried[0], a, b)]
-
-            (total,) = k.reduce([depth], [k.s.const(0, accumulator)], step)
-            entries = [*batch, row, first + panel * width + column]
-            k.give(result, entries, k.s.cast(total, k.element(result)))
-
         def panel(ivs: list[Affine]) -> None:
-            k.nest([rows, width], lambda at: body(ivs[0], at), contraction=(0, 1))
+            (number,) = ivs
+
+            def body(at: list[Affine]) -> None:
+                row, column = at
+                place = [*batch, row, first + number * width + column]
+                _element(k, op, place, lambda tap: k.load(copied, [number, tap, column], element))
+
+            k.nest([rows, width], body, contraction=(0, 1))
 
         k.nest([depth, panels, width], copy)
         k.nest([panels], panel)

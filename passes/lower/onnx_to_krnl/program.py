@@ -261,10 +261,7 @@ class ProgramBuilder:
         assert body.last_op is not None
         for number, value in enumerate(body.last_op.operands):
             buffer = self.buffer(value)
-            whole = buffer
-            while isinstance(whole.owner, hal.ViewOp) and whole.owner.offset is None:
-                whole = whole.owner.operands[0]
-            owner = whole.owner
+            owner = hal.whole_of(buffer).owner
             if isinstance(owner, hal.OutputOp) and owner.index.value.data == number:
                 continue
             kind, dims = self.memref_type(value)

@@ -14,8 +14,8 @@
       for i, r, j:   for c:  give(products[2 i + j, r, c] + bias)
 
 `right` and `products` are buffers of the thread's own. The weights are read by the first tile
-alone, while it multiplies; three products read each quarter, so the depth is cut into blocks of
-which the core's cache keeps all four. A block behind the last rows does some of them again.
+alone, while it multiplies; the depth is cut into blocks so that `right` stays in the first cache.
+A block behind the last rows does some of them again.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ class Layouts:
         """Width of the panels for an element type; ``depth`` elements deep, 0 is few."""
         bits = bits_of_element(value)
         lanes = max(1, self.vector_bits // max(bits, 32))
-        lines = self.l2_bytes * 8 // max(1, depth * lanes * bits)
-        return panel_width(columns, lanes, self.registers, rows, lines)
+        most_vectors = self.l2_bytes * 8 // max(1, depth * lanes * bits)
+        return panel_width(columns, lanes, self.registers, rows, most_vectors)
 
 
 def channels_last(rank: int) -> tuple[int, ...]:

@@ -170,7 +170,7 @@ class Iteration(Control):
             self.append(entry, buffer)
         elif (place := b.places.pop(entry.value, None)) is not None:
             b.add(hal.CopyOp(buffer, place.buffer))
-        elif self.root(buffer) is not self.root(entry.buffer):
+        elif hal.root_of(buffer) is not hal.root_of(entry.buffer):
             b.add(hal.CopyOp(buffer, self.slice_of(entry)))
 
     def append(self, entry: Stacked, buffer: SSAValue) -> None:
@@ -187,7 +187,7 @@ class Iteration(Control):
         """Where the next value is safe from what the others become; None: nothing changes."""
         b = self.b
         source = b.buffer(carried.following)
-        root = self.root(source)
+        root = hal.root_of(source)
         if carried.spare is not None:
             place = b.places.pop(carried.following, None)
             if place is not None or root is not carried.spare:
@@ -196,9 +196,9 @@ class Iteration(Control):
         for dim, size in zip(sizes(carried.argument), sizes(carried.following), strict=True):
             if dim != size:
                 b.add(equal_check(dim, size, self.op))
-        if root is self.root(carried.buffer):
+        if root is hal.root_of(carried.buffer):
             return None
-        if any(root is self.root(other.buffer) for other in self.carried):
+        if any(root is hal.root_of(other.buffer) for other in self.carried):
             copy = self.buffer_of(*b.memref_type(carried.following))
             b.add(hal.CopyOp(source, copy))
             return copy

@@ -92,12 +92,6 @@ class Control:
             self.b.add(hal.ReserveOp(place.buffer, sizes(value)))
         self.b.add(hal.CopyOp(source, place.buffer))
 
-    def root(self, buffer: SSAValue) -> SSAValue:
-        """The buffer that a view is of."""
-        while isinstance(buffer.owner, hal.ViewOp):
-            buffer = buffer.owner.source
-        return buffer
-
     def bind_sizes(self, pairs: Sequence[tuple[Sequence[Dim], Sequence[Dim]]]) -> None:
         """Gives the symbols on the left that have no value here those on the right, all at once."""
         bound: dict[str, Dim] = {}
