@@ -90,6 +90,10 @@ MOST_REUSE = 128
 FEW_TRIPS = 16
 """Loops that are tried at every value of their variable; others at the first and the last."""
 
+PART_KEPT = 16
+"""Panels of an operand of this part of the core's cache are still there when the kernel runs again;
+those of a larger one are not, because a program has many such operands."""
+
 PART_OF_CACHE = 4
 """What is asked for ahead may fill this part of the core's own cache."""
 
@@ -108,7 +112,7 @@ _Access = _VectorAccess | affine.LoadOp
 
 @dataclass(frozen=True)
 class AffinePrefetch(ModulePass):
-    """Adds prefetches. ``cache_bytes`` is the core's own cache: what it holds is left alone."""
+    """Adds prefetches. ``cache_bytes`` is the core's own cache: what stays in it is left alone."""
 
     name = "affine-prefetch"
 
@@ -123,17 +127,18 @@ class AffinePrefetch(ModulePass):
     def _kernel(self, function: func.FuncOp) -> None:
         """Adds prefetches to one kernel."""
         loops = (op for op in function.walk() if isinstance(op, affine.ForOp) and op.inits)
-        sites = [_Site(op, list(_around(op))) for op in loops if _is_of_vectors(op)]
+        found = (_Site(op, list(_around(op))) for op in loops if _is_of_vectors(op))
+        sites = [site for site in found if all(loop.trips > 0 for loop in site.around)]
         asked: set[tuple[SSAValue, SSAValue]] = set()
         for site in sites:
             self._ask_for_results(site)
             self._ask_for_pieces(site)
             self._ask_for_copies(site)
-            found: dict[SSAValue, list[affine.VectorLoadOp]] = {}
+            panels: dict[SSAValue, list[affine.VectorLoadOp]] = {}
             for op in site.loop.body.block.ops:
-                if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref):
-                    found.setdefault(op.memref, []).append(op)
-            for loads in found.values():
+                if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref, PART_KEPT):
+                    panels.setdefault(op.memref, []).append(op)
+            for loads in panels.values():
                 others = sites if all(map(_is_variable, loads[0].indices)) else [site]
                 block = self._block(loads, site.around, others)
                 if block is not None and (loads[0].memref, block.loop.variable) not in asked:
@@ -222,12 +227,12 @@ class AffinePrefetch(ModulePass):
             is_whole = is_whole and moves * width == span + width
         return found
 
-    def _is_large(self, buffer: SSAValue) -> bool:
-        """Whether a buffer comes from outside of the kernel and does not stay in the cache."""
+    def _is_large(self, buffer: SSAValue, part: int = 1) -> bool:
+        """Whether a buffer from outside of the kernel is more than that part of the cache."""
         if not isinstance(buffer.owner, Block) or not isinstance(buffer.type, MemRefType):
             return False
         shape = buffer.type.get_shape()
-        return DYNAMIC_INDEX not in shape and prod(shape) * _bytes(buffer) > self.cache_bytes
+        return DYNAMIC_INDEX not in shape and prod(shape) * _bytes(buffer) * part > self.cache_bytes
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,9 @@ LN2 = {
     F64: (0.6931471803691238, 1.9082149292705877e-10),
 }
 
+# The same where 3 ulp do: the nearest float is off by 2^-29, which n <= 128 makes 2^-22.
+LN2_NORMAL = {F32: (0.69314718246,), F64: LN2[F64]}
+
 # (e^r - 1 - r) / r^2 on |r| <= ln2 / 2; error of e^r - 1 relative 2^-25.8 (f32), 2^-61.6 (f64).
 EXPM1 = {
     F32: (0.49999997, 0.16666523, 0.041667614, 0.008369065, 0.0013851599),
@@ -39,6 +42,12 @@ EXPM1 = {
         2.5108694840991874e-08,
         2.0893775734906557e-09,
     ),
+}
+
+# (e^r - 1) / r on |r| <= ln2 / 2 where 3 ulp do; error of e^r relative 2^-23.4 (f32).
+EXP_NORMAL = {
+    F32: (0.9999997, 0.49999148, 0.1666766, 0.041898154, 0.008288527),
+    F64: (1.0, *EXPM1[F64]),
 }
 
 # (2^r - 1) / r on |r| <= 1/2; error of 2^r relative 2^-27.5 (f32), 2^-55.2 (f64).
@@ -103,13 +112,14 @@ def exp(b: Body, x: Value) -> Value:
 def exp_normal(b: Body, x: Value) -> Value:
     """e^x where that is a normal number: 0 in place of subnormal ones, infinite from 2^127.5 on.
 
-    The error is that of `exp`; it takes a fourth less operations.
+    In f32 the error is below 2.1 + |x| / 25 ulp; it takes 40 % less operations than `exp`.
     """
     fmt = x.format
     lowest, highest = EXP_NORMAL_BOUNDS[fmt]
-    r, n = reduce(b, b.at_most(b.at_least(x, lowest), highest), fmt.bias)
+    x = b.at_most(b.at_least(x, lowest), highest)
+    r, n = reduce(b, x, fmt.bias, LN2_NORMAL[fmt])
     power = power_of_two(n, fmt.mantissa)
-    return b.product(b.polynomial(r, (1.0, 1.0, *EXPM1[fmt])), power)
+    return b.product(b.polynomial(r, (1.0, *EXP_NORMAL[fmt])), power)
 
 
 def exp2(b: Body, x: Value) -> Value:
@@ -173,15 +183,18 @@ def _hyperbolic_parts(b: Body, x: Value) -> tuple[Value, Value, Value, Value, Va
     return r, tail, z * b.polynomial(z, COSH[fmt]), u + v, u - v
 
 
-def reduce(b: Body, x: Value, offset: int) -> tuple[Value, Value]:
+def reduce(
+    b: Body, x: Value, offset: int, ln2: Sequence[float] | None = None
+) -> tuple[Value, Value]:
     """r = x - n ln2 for the integer n nearest to x / ln2, and n + offset in the low bits of an
-    integer (whose higher bits are those of the shifter)."""
+    integer (whose higher bits are those of the shifter). ``ln2`` are the parts of a sum."""
     fmt = x.format
     shifter = fmt.shifter + offset
     shifted = b.fma(LOG2E, x, shifter)
     n = shifted - shifter
-    high, low = LN2[fmt]
-    r = b.fma(-low, n, b.fma(-high, n, x))
+    r = x
+    for part in LN2[fmt] if ln2 is None else ln2:
+        r = b.fma(-part, n, r)
     return r, shifted.bits()
 
 

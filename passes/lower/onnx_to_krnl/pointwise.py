@@ -326,9 +326,10 @@ def gelu(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
 @pointwise("Swish")
 @widened
 def swish(s: Scalars, op: OnnxOp, operands: Operands) -> Scalar:
-    """x * sigmoid(alpha * x)."""
+    """x * sigmoid(alpha * x), as x / (1 + exp(-alpha * x))."""
     x = given(operands[0])
-    return s.mul(x, s.sigmoid(s.mul(s.like(op.get("alpha"), x), x)))
+    power = s.exp_normal(s.mul(s.like(-op.get("alpha"), x), x))
+    return s.div(x, s.add(s.like(1, x), power))
 
 
 @pointwise("Pow")

@@ -96,10 +96,9 @@ def gelu(r: Rewriter, op: OnnxOp) -> Replacement:
 
 @rewrite("QuickGelu", domain=MS)
 def quick_gelu(r: Rewriter, op: OnnxOp) -> Replacement:
-    """x * sigmoid(alpha * x)"""
-    x, alpha = op.operands[0], op.get("alpha")
-    scaled = r.make("Mul", x, r.number(1.702 if alpha is None else alpha, x))
-    return r.make("Mul", x, r.make("Sigmoid", scaled))
+    """x * sigmoid(alpha * x) -> Swish(x)"""
+    alpha = op.get("alpha")
+    return r.make("Swish", op.operands[0], alpha=1.702 if alpha is None else alpha)
 
 
 def _unused(op: OnnxOp, *indices: int) -> bool:

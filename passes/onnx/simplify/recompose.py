@@ -1,4 +1,4 @@
-"""Formulas that ONNX has an operator for: Gelu, HardSwish, HardSigmoid, normalizations."""
+"""Formulas that ONNX has an operator for: Gelu, Swish, HardSwish, HardSigmoid, normalizations."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ from passes.onnx.simplify.terms import Expansion, Terms, close
 
 @rewrite("Mul", "Div")
 def activation(r: Rewriter, op: OnnxOp) -> Replacement:
-    """x / 2 * (1 + erf(x / sqrt 2)) -> Gelu, the like with tanh
+    """x / 2 * (1 + erf(x / sqrt 2)) -> Gelu, the like with tanh; x * sigmoid(a * x) -> Swish
 
     x * clip(x + 3, 0, 6) / 6 -> HardSwish; clip(x + 3, 0, 6) / 6 -> HardSigmoid
     """
     if not r.is_float(op.results[0]) or op.results[0].type not in (v.type for v in op.operands):
         return None
     terms = Expansion(r, op.results[0]).terms
-    return _gelu(r, terms) or _hard_sigmoid(r, terms) or _hard_swish(r, terms)
+    for formula in (_gelu, _swish, _hard_sigmoid, _hard_swish):
+        found = formula(r, terms)
+        if found is not None:
+            return found if found.type == op.results[0].type else None
+    return None
 
 
 def _gelu(r: Rewriter, terms: Terms) -> SSAValue | None:
@@ -49,6 +53,21 @@ def _gelu(r: Rewriter, terms: Terms) -> SSAValue | None:
         return r.make("Gelu", x) if len(inner) == 1 else None
     cubic = close(inner.get((x, x, x)), root * 0.044715)
     return r.make("Gelu", x, approximate="tanh") if cubic and len(inner) == 2 else None
+
+
+def _swish(r: Rewriter, terms: Terms) -> SSAValue | None:
+    """{x * Sigmoid(a * x): 1}"""
+    if len(terms) != 1:
+        return None
+    ((product, factor),) = terms.items()
+    if len(product) != 2 or factor != 1:
+        return None
+    for x, gate in (product, product[::-1]):
+        curve = r.single(gate, "Sigmoid")
+        inner = {} if curve is None else Expansion(r, curve.operands[0]).terms
+        if set(inner) == {(x,)} and r.dims(gate) == r.dims(x):
+            return r.make("Swish", x, alpha=inner[x,])
+    return None
 
 
 def _clipped(r: Rewriter, value: SSAValue) -> tuple[SSAValue, float, float, float] | None:

@@ -56,6 +56,10 @@ def test_steps_of_all_tiles_ask_for_the_next_panel() -> None:
     ]
 
 
+def test_panels_of_a_part_of_the_cache_are_asked_for_as_a_program_has_many() -> None:
+    assert len(prefetches(product("0 to 96 step 6"), cache_bytes=16 * 24_575)) == 1
+
+
 def test_a_tile_asks_for_each_line_of_its_results_once() -> None:
     text = product("0 to 96 step 6")
     (stored,) = (line for line in text.splitlines() if "vector_store" in line)
@@ -195,10 +199,11 @@ def test_a_sum_that_llvm_makes_vectors_of_asks_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "cache_bytes"),
     [
-        pytest.param(product("0 to 96 step 6"), 24_576, id="stays in the cache"),
+        pytest.param(product("0 to 96 step 6"), 16 * 24_576, id="stays in the cache"),
         pytest.param(product("0 to 6 step 6"), 4096, id="a single tile"),
         pytest.param(product("0 to 600 step 1"), 4096, id="many tiles"),
         pytest.param(product("0 to 96 step 6", "0 to 16 step 16"), 4096, id="one panel"),
+        pytest.param(product("0 to 0 step 6"), 4096, id="no tile"),
         pytest.param(product("0 to 96 step 6", buffer="?x64x16"), 4096, id="unknown size"),
     ],
 )

@@ -264,6 +264,11 @@ HARD_SWISH = [
     "a = Add(x, three) b = Clip(a, zero, six) c = Mul(b, sixth) y = Mul(c, x)",
     "a = HardSigmoid<alpha = 0.16666667, beta = 0.5>(x) y = Mul(x, a)",
 ]
+SWISH = [
+    "a = Sigmoid(x) y = Mul(x, a)",
+    "a = Sigmoid(x) y = Mul(a, x)",
+    "a = Mul(half, x) b = Mul(a, three) c = Sigmoid(b) y = Mul(x, c)",
+]
 NUMBERS = {
     "s2": scalar(2**0.5),
     "r2": scalar(0.5**0.5),
@@ -280,10 +285,33 @@ NUMBERS = {
 
 @pytest.mark.parametrize(
     ("body", "operator"),
-    [(body, "Gelu") for body in GELU + TANH_GELU] + [(body, "HardSwish") for body in HARD_SWISH],
+    [(body, "Gelu") for body in GELU + TANH_GELU]
+    + [(body, "Swish") for body in SWISH]
+    + [(body, "HardSwish") for body in HARD_SWISH],
 )
 def test_activation_formulas(body: str, operator: str) -> None:
     check_simplified(f"g (float[2, 5] x) => (float[2, 5] y) {{ {body} }}", [operator], NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("body", "operators"),
+    [
+        ("a = Sigmoid(x) y = Mul(z, a)", ["Sigmoid", "Mul"]),
+        ("a = Sigmoid(x) b = Mul(x, a) y = Add(a, b)", ["Sigmoid", "Mul", "Add"]),
+        ("a = Add(x, one) b = Sigmoid(a) y = Mul(x, b)", ["Add", "Sigmoid", "Mul"]),
+        ("a = Sigmoid(x) b = Mul(x, a) y = Mul(b, half)", ["Swish", "Mul"]),
+        ("a = Neg(x) b = Sigmoid(a) y = Mul(x, b)", ["Swish"]),
+        (
+            "a = ReduceMax<axes = [1]>(x) b = Sigmoid(a) y = Mul(x, b)",
+            ["ReduceMax", "Sigmoid", "Mul"],
+        ),
+    ],
+)
+def test_a_sigmoid_of_something_else_or_used_twice_is_no_swish(
+    body: str, operators: list[str]
+) -> None:
+    text = f"g (float[2, 5] x, float[2, 5] z) => (float[2, 5] y) {{ {body} }}"
+    check_simplified(text, operators, NUMBERS)
 
 
 def test_a_gate_is_a_hard_sigmoid() -> None:
@@ -407,7 +435,7 @@ MICROSOFT: dict[str, tuple[str, list[str], dict[str, np.ndarray]]] = {
     ),
     "QuickGelu": (
         "g (float[6] x) => (float[6] y) { y = com.microsoft.QuickGelu(x) }",
-        ["Mul", "Sigmoid", "Mul"],
+        ["Swish"],
         {},
     ),
     "SkipLayerNormalization": (
