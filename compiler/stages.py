@@ -62,7 +62,7 @@ STAGES = (
             f" registers={target.vector_registers}}}",
             f"onnx-assign-layouts{{vector-bits={target.vector_bits}"
             f" registers={target.vector_registers} l2-bytes={target.l2_bytes}}}",
-            "onnx-form-dispatches",
+            f"onnx-form-dispatches{{cache-bytes={target.l2_bytes}}}",
             f"lower-krnl{{cache-bytes={target.l2_bytes}}}",
             f"krnl-schedule{{vector-bits={target.vector_bits}"
             f" registers={target.vector_registers} near-bytes={target.l1_bytes}}}",

@@ -12,7 +12,9 @@ A dispatch is at most one root (`passes/lower/onnx_to_krnl/registry.py`) with
   and pads around the outcome, which are written in place.
 
 Attention is one dispatch too, with three roots: a product, a Softmax along its columns, and a
-product with that (`passes/lower/onnx_to_krnl/attention.py`).
+product with that (`passes/lower/onnx_to_krnl/attention.py`). So are a convolution and the depthwise
+one behind it, if what lies between would not stay in the core's cache
+(`passes/lower/onnx_to_krnl/convolution_chain.py`).
 
     %1 = Conv(%x, %w)                  func private @conv3x3_relu_8x8x16(%x, %w) { Conv; Relu }
     %2 = Relu(%1)                ==>   %2 = onnx.Dispatch @conv3x3_relu_8x8x16(%x, %w)
@@ -34,7 +36,7 @@ from passes.onnx.outline import Outliner
 
 @dataclass(frozen=True)
 class FormDispatches(ModulePass):
-    """Fuses, outlines and deduplicates.
+    """Fuses, outlines and deduplicates. ``cache_bytes`` is the core's own cache.
 
     With ``explain`` a dispatch has an attribute ``remarks``: what it was not fused with, and why.
     """
@@ -42,6 +44,7 @@ class FormDispatches(ModulePass):
     name = "onnx-form-dispatches"
 
     explain: bool = False
+    cache_bytes: int = 524_288
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Rewrites every function of the module in place."""
@@ -55,7 +58,7 @@ class FormDispatches(ModulePass):
             for region in op.regions:
                 for nested in region.blocks:
                     self._form(nested, outliner)
-        grouping = Grouping(block)
+        grouping = Grouping(block, self.cache_bytes)
         grouping.run()
         if self.explain:
             grouping.explain()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from math import prod
+
+from xdsl.ir import SSAValue
+
 from dialects.onnx.constants import single_element
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.shape.helpers import permutation
-from dialects.onnx.types import dims_of, layout_of
+from dialects.onnx.types import dims_of, element_type_of, layout_of
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
+from passes.onnx.bind_parameters import parameter
 from passes.onnx.groups import Group
+
+CHANNELS_LAST = (0, 2, 3, 1)
+"""The layout of images whose channels are neighbours in memory."""
 
 CONTRACTIONS = frozenset(
     [
@@ -99,6 +107,38 @@ def weighs_columns(group: Group, product: OnnxOp) -> bool:
     is_whole = not behind or (len(behind) == 1 and _clears_rows(behind[0], softmax))
     is_last = softmax.get("axis") in (-1, len(dims) - 1)
     return is_whole and is_last and result == (*dims[:-1], right[-1]) and isinstance(right[-1], int)
+
+
+def goes_by_rows(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
+    """Whether a depthwise convolution may go along with the one of a group, row by row, and gains.
+
+    Both are of channels-last images of known sizes without padding of their own. What lies between
+    is larger than the core's cache: it would be written to memory and read again.
+    """
+    first, between = group.root, op.operands[0]
+    assert first is not None
+    pads = [parameter(each, 1) for each in group.ops if each.OP_TYPE == "Pad"]
+    if not all(isinstance(amount, int) for given in pads for amount in given or ()):
+        return False
+    values = [first.results[0], between, op.results[0]]
+    if any(layout_of(value.type) != CHANNELS_LAST for value in values):
+        return False
+    if not all(_is_known(value) for value in (*values, *first.operands[:2], op.operands[1])):
+        return False
+    if any(any(each.get("pads") or ()) for each in (first, op)) or first.get("group") != 1:
+        return False
+    computed, padded, result = (dims_of(value.type) or () for value in values)
+    if computed[:2] != padded[:2] or not padded[1:2] == result[1:2] == (op.get("group"),):
+        return False
+    sizes = [n for n in padded[1:] if isinstance(n, int)]
+    bits = getattr(element_type_of(between.type), "bitwidth", 0)
+    return prod(sizes) * bits // 8 > cache_bytes
+
+
+def _is_known(value: SSAValue) -> bool:
+    """Whether a value has two spatial axes, and all its sizes are numbers but for the first."""
+    dims = dims_of(value.type) or ()
+    return len(dims) == 4 and all(isinstance(size, int) for size in dims[1:])
 
 
 def _clears_rows(op: OnnxOp, softmax: OnnxOp) -> bool:

@@ -21,6 +21,7 @@ from passes.onnx.bind_parameters import symbolic_attributes
 from passes.onnx.fusion import (
     COSTLY,
     READ_ONCE,
+    goes_by_rows,
     keeps_neighbours,
     result_dims,
     weighs_columns,
@@ -34,8 +35,9 @@ CYCLE = "another operand is computed from the kernel's own result"
 class Grouping:
     """Greedy fusion over the operations of a block, in order."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, cache_bytes: int = 524_288) -> None:
         self.block = block
+        self.cache_bytes = cache_bytes
         self.group_of: dict[Operation, Group] = {}
         self.groups: dict[Group, None] = {}
         self.waiting: set[Operation] = set()
@@ -147,6 +149,8 @@ class Grouping:
                 self.obstacles[owner, op] = f"{op.OP_TYPE} computes nothing in front of it"
         if op.OP_TYPE == "MatMul":
             self._absorb_attention(op, group)
+        elif op.OP_TYPE == "Conv":
+            self._absorb_convolution(op, group)
 
     def _absorb_attention(self, op: OnnxOp, group: Group) -> None:
         """Joins a product with softmax(f(product)), f pointwise: scores need not be stored."""
@@ -159,16 +163,27 @@ class Grouping:
             self._merge(softmax, group)
             self._merge(scores, group)
 
-    def _only_producer(self, value: SSAValue, name: str) -> Group | None:
+    def _absorb_convolution(self, op: OnnxOp, group: Group) -> None:
+        """Joins a depthwise convolution with one in front of it whose result would go to memory."""
+        producer = self._only_producer(op.operands[0], "Conv", may_be_framed=True)
+        if producer is not None and goes_by_rows(producer, op, self.cache_bytes):
+            self._merge(producer, group)
+
+    def _only_producer(
+        self, value: SSAValue, name: str, may_be_framed: bool = False
+    ) -> Group | None:
         """The group around a root of some kind that gives others nothing but ``value``, once.
 
-        Its elements stand where the root's result has them.
+        Its elements stand where the root's result has them, or have a frame around them.
         """
         owner = value.owner
         group = self.group_of.get(owner) if isinstance(owner, Operation) else None
         if group is None or group.root is None or key_of(group.root) != ("", name):
             return None
-        if group.paths.get(value) != (group.root.results[0],) or not value.has_one_use():
+        inner = value
+        if may_be_framed and owner is not group.root and key_of(owner) in FRAMES:  # type: ignore[arg-type]
+            inner = owner.operands[0]  # type: ignore[union-attr]
+        if group.paths.get(inner) != (group.root.results[0],) or not value.has_one_use():
             return None
         others = (r for op in group.ops for r in op.results if r is not value)
         inside = all(self.group_of.get(use.operation) is group for r in others for use in r.uses)

@@ -304,7 +304,7 @@ def conv(k: Kernel, op: OnnxOp) -> None:
         ]
         taps = [*lines, channels, width] if narrow else [*lines, width, channels]
         (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
-        _give(k, result, [image, output, *place], total, bias, output)
+        give_with_bias(k, result, [image, output, *place], total, bias, output)
 
     space: list[Dim] = [dims[0], *dims[2:], outputs]
     rows = 1 + place_axis(dims[2:])
@@ -316,7 +316,16 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     k.nest(space, body, contraction=(rows, len(space) - 1))
 
 
-def _give(
+def with_bias(
+    k: Kernel, result: SSAValue, total: Scalar, bias: SSAValue | None, output: Affine
+) -> Scalar:
+    """An element of a convolution's result: a sum, and the bias of its channel."""
+    if bias is not None:
+        total = k.s.add(total, k.s.cast(k.read(bias, [output]), total.element))
+    return k.s.cast(total, k.element(result))
+
+
+def give_with_bias(
     k: Kernel,
     result: SSAValue,
     entries: list[Affine],
@@ -324,10 +333,8 @@ def _give(
     bias: SSAValue | None,
     output: Affine,
 ) -> None:
-    """An element of a convolution's result: a sum, and the bias of its channel."""
-    if bias is not None:
-        total = k.s.add(total, k.s.cast(k.read(bias, [output]), total.element))
-    k.give(result, entries, k.s.cast(total, k.element(result)))
+    """Gives an element of a convolution's result."""
+    k.give(result, entries, with_bias(k, result, total, bias, output))
 
 
 def _padded_planes(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
@@ -367,7 +374,7 @@ def _padded_planes(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
                 return [accumulate(k, op, carried[0], k.load(padded, entries, element), b)]
 
             (total,) = k.reduce(k.dims(weight)[2:], [k.s.const(0, accumulator)], step)
-            _give(k, op.results[0], [*ivs, *at], total, bias, ivs[1])
+            give_with_bias(k, op.results[0], [*ivs, *at], total, bias, ivs[1])
 
         clear((0, top), (0, width))
         clear((top, bottom), (0, left))
@@ -407,7 +414,7 @@ def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
             return [accumulate(k, op, carried[0], a, b)]
 
         (total,) = k.reduce([k.dims(data)[1]], [k.s.const(0, accumulator)], step)
-        _give(k, result, ivs, total, bias, output)
+        give_with_bias(k, result, ivs, total, bias, output)
 
     k.nest(k.dims(result), body, contraction=(0, 1))
 

@@ -63,7 +63,7 @@ def pad(k: Kernel, op: OnnxOp) -> None:
     mode = op.get("mode") or "constant"
     if mode == "constant":
         element = k.element(result)
-        fill_with_constant(k, source, result, axes, lambda: _fill(k, op, element))
+        fill_with_constant(k, source, result, axes, lambda: fill_of(k, op, element))
     else:
         fill_with_elements(k, source, result, axes, mode)
 
@@ -103,7 +103,7 @@ def _inside(k: Kernel, op: OnnxOp, entries: Sequence[Affine]) -> list[Affine]:
 def _surround(k: Kernel, op: OnnxOp) -> None:
     """Fills what a Pad puts around its operand: two sides of every padded axis."""
     result, axes = op.results[0], _axes(k, op)
-    layout, fill = k.layout(result), lambda: _fill(k, op, k.element(result))
+    layout, fill = k.layout(result), lambda: fill_of(k, op, k.element(result))
     inside = [(axes[a].lower, axes[a].upper) for a in layout.order]
     whole = [(affine(0), axes[a].size) for a in layout.order]
     for box in index_ops.around(inside, whole):
@@ -153,7 +153,7 @@ def _runtime_amounts(
     return before, after
 
 
-def _fill(k: Kernel, op: OnnxOp, element: Attribute) -> Scalar:
+def fill_of(k: Kernel, op: OnnxOp, element: Attribute) -> Scalar:
     """The constant that stands around the operand."""
     if len(op.operands) > 2 and not is_none(op.operands[2]):
         rank = len(k.dims(op.operands[2]))

@@ -1,0 +1,193 @@
+"""A convolution and the depthwise one behind it, row by row: what lies between stays in the cache.
+
+    for images, bands of rows, groups of channels:                  shared out to threads
+      for rows of the result:                                       one after the other
+        for new rows under the windows:  between[row mod n] = f(first convolution), padding around
+        for places, channels:  give(sum over taps of between[(row + tap) mod n] * weight)
+
+`between` is a buffer of the thread's own for as many rows as are under a window. Rows that two
+bands need are computed by both. Requires channels-last values of known sizes: where what lies
+between would not stay in the cache, `onnx-form-dispatches` puts both into one dispatch.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from dialects.onnx.ops import OnnxOp
+from dialects.onnx.types import is_none, panel_of
+from passes.lower.index import Affine, affine
+from passes.lower.onnx_to_krnl import index_ops
+from passes.lower.onnx_to_krnl.contractions import (
+    accumulate,
+    give_with_bias,
+    spatial_attribute,
+    with_bias,
+)
+from passes.lower.onnx_to_krnl.kernel import Kernel
+from passes.lower.onnx_to_krnl.padding import fill_of, pad_amounts
+from passes.lower.onnx_to_krnl.registry import chain
+from passes.lower.onnx_to_krnl.scalars import Scalar, accumulator_type
+
+ENOUGH_UNITS = 4
+"""Bands and groups that few threads can share."""
+
+MOST_COMPUTED_TWICE = 0.08
+"""The part of the rows between that bands may compute twice."""
+
+
+@chain("Conv", "Conv")
+def convolution_chain(k: Kernel, first: OnnxOp, second: OnnxOp) -> None:
+    """All bands of all images."""
+    pair = _Pair(k, first, second)
+    k.nest([pair.images, pair.bands, pair.groups], pair.band)
+
+
+class _Pair:
+    """Sizes of both convolutions, and the steps of a band."""
+
+    def __init__(self, k: Kernel, first: OnnxOp, second: OnnxOp) -> None:
+        self.k, self.first, self.second = k, first, second
+        between = second.operands[0]
+        owner = between.owner
+        self.pad = owner if isinstance(owner, OnnxOp) and owner.OP_TYPE == "Pad" else None
+        self.given = between if self.pad is None else self.pad.operands[0]
+        self.element = k.element(between)
+        self.images, *known = k.dims(self.given)
+        self.channels, self.height, self.width = _numbers(known)
+        self.padded_width = _numbers(k.dims(between))[-1]
+        self.rows, self.places = _numbers(k.dims(second.results[0])[2:])
+        before = [affine(0)] * 4 if self.pad is None else pad_amounts(k, self.pad)[0]
+        self.top, self.left = (amount.constant for amount in before[2:])
+        self.taps = _numbers(k.dims(second.operands[1])[2:])
+        self.strides = spatial_attribute(second, "strides", 2)
+        self.dilations = spatial_attribute(second, "dilations", 2)
+        self.span = (self.taps[0] - 1) * self.dilations[0] + 1
+        self.overlap = max(self.span - self.strides[0], 0)
+        # A power of two: which row of the buffer it is takes no division.
+        self.slots = 1 << (self.span - 1).bit_length()
+        panel = panel_of(first.operands[1].type) or self.channels
+        self.columns = panel if self.channels % panel == 0 else self.channels
+        self.groups = self.channels // self.columns
+        self.bands = self._bands()
+
+    def _bands(self) -> int:
+        """Bands of rows: enough for threads, few enough that little is computed twice."""
+        images = self.images if isinstance(self.images, int) else 1
+        wanted = -(-ENOUGH_UNITS // max(1, images * self.groups))
+        most = int(MOST_COMPUTED_TWICE * self.rows * self.strides[0] / max(self.overlap, 1))
+        return max(1, min(wanted, most, self.rows))
+
+    def band(self, ivs: list[Affine]) -> None:
+        """A band of rows, for a group of the channels."""
+        k = self.k
+        self.image, band, group = ivs
+        self.channel = group * self.columns
+        height = -(-self.rows // self.bands)
+        start, end = band * height, band * height + height
+        if self.rows % self.bands:
+            end = index_ops.minimum(k, end, self.rows)
+        self.between = k.scratch([self.slots, self.padded_width, self.columns], self.element)
+        for side in ((0, self.left), (self.left + self.width, self.padded_width)):
+            if side[0] < side[1]:
+                k.nest([self.slots, side, self.columns], self.fill)
+        down = self.strides[0]
+        if self.overlap:
+            self.compute(start * down, start * down + self.overlap)
+
+        def row(ivs: list[Affine], _: list[Scalar]) -> list[Scalar]:
+            first = ivs[0] * down
+            self.compute(first + self.overlap, first + self.span)
+            self.slide(ivs[0])
+            return []
+
+        # A reduction that carries nothing: rows follow each other.
+        k.reduce([(start, end)], [], row)
+
+    def fill(self, at: list[Affine]) -> None:
+        """An element of the padding."""
+        assert self.pad is not None
+        self.k.store(fill_of(self.k, self.pad, self.element), self.between, at)
+
+    def compute(self, lower: Affine, upper: Affine) -> None:
+        """Rows between, counted with their padding."""
+        k, end = self.k, self.top + self.height
+        padded_height = _numbers(k.dims(self.second.operands[0]))[-2]
+
+        def fill(ivs: list[Affine]) -> None:
+            slot = ivs[0] % self.slots
+            extents = [self.padded_width, self.columns]
+            k.nest(extents, lambda at: self.fill([slot, *at]))
+
+        if self.top:
+            k.nest([(lower, index_ops.minimum(k, upper, self.top))], fill)
+            lower = index_ops.maximum(k, lower, self.top)
+        if end < padded_height:
+            k.nest([(index_ops.maximum(k, lower, end), upper)], fill)
+            upper = index_ops.minimum(k, upper, end)
+        k.nest([(lower, upper)], lambda ivs: self.expand(ivs[0]))
+
+    def expand(self, row: Affine) -> None:
+        """A row of the first convolution, and of what is computed between."""
+        k, (data, weight, *rest) = self.k, self.first.operands
+        result, y = self.first.results[0], row - self.top
+        _, inputs, *window = _numbers(k.dims(weight))
+        strides = spatial_attribute(self.first, "strides", 2)
+        dilations = spatial_attribute(self.first, "dilations", 2)
+        accumulator = accumulator_type(k.element(result))
+
+        def body(ivs: list[Affine]) -> None:
+            x, column = ivs
+            output = self.channel + column
+
+            def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+                *places, channel = taps if prod(window) > 1 else [affine(0), affine(0), *taps]
+                at = [
+                    place * stride + tap * dilation
+                    for place, stride, tap, dilation in zip(
+                        (y, x), strides, places, dilations, strict=True
+                    )
+                ]
+                a = k.read(data, [self.image, channel, *at])
+                b = k.read(weight, [output, channel, *places])
+                return [accumulate(k, self.first, carried[0], a, b)]
+
+            taps = [*window, inputs] if prod(window) > 1 else [inputs]
+            (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
+            bias = rest[0] if rest and not is_none(rest[0]) else None
+            k.bound[result] = with_bias(k, result, total, bias, output)
+            value = k.read(self.given, [self.image, output, y, x])
+            del k.bound[result]
+            k.store(value, self.between, [row % self.slots, x + self.left, column])
+
+        k.nest([self.width, self.columns], body, contraction=(0, 1))
+
+    def slide(self, row: Affine) -> None:
+        """A row of the depthwise convolution."""
+        k, (_, weight, *rest) = self.k, self.second.operands
+        result = self.second.results[0]
+        bias = rest[0] if rest and not is_none(rest[0]) else None
+        (down, along), (apart, beside) = self.strides, self.dilations
+        accumulator = accumulator_type(k.element(result))
+
+        def body(ivs: list[Affine]) -> None:
+            x, column = ivs
+            output = self.channel + column
+
+            def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+                slot = (row * down + taps[0] * apart) % self.slots
+                at = [slot, x * along + taps[1] * beside, column]
+                a = k.load(self.between, at, self.element)
+                b = k.read(weight, [output, affine(0), *taps])
+                return [accumulate(k, self.second, carried[0], a, b)]
+
+            (total,) = k.reduce(self.taps, [k.s.const(0, accumulator)], step)
+            give_with_bias(k, result, [self.image, output, row, x], total, bias, output)
+
+        k.nest([self.places, self.columns], body, contraction=(0, 1))
+
+
+def _numbers(dims: object) -> list[int]:
+    """Sizes that are known as numbers."""
+    found = list(dims)  # type: ignore[call-overload]
+    return [dim for dim in found if isinstance(dim, int)]

@@ -1,0 +1,205 @@
+"""A convolution and the depthwise one behind it as one kernel, against both on their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numerics.harness import VECTOR_UNITS, make_model
+from onnx import helper
+from onnx.reference import ReferenceEvaluator
+
+import compiler
+from compiler.pipeline import Pipeline
+from runtime.network import Network
+
+ALWAYS, NEVER = 0, 1 << 40
+"""Sizes of a cache in which nothing, and everything, stays."""
+
+
+def floats(*shape: int, seed: int = 0) -> np.ndarray:
+    """Seeded numbers."""
+    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+
+
+def compiled(model: onnx.ModelProto, cache_bytes: int, unit: str = VECTOR_UNITS[1]) -> Network:
+    """The model for a core with such a cache and vector unit."""
+    pipeline = Pipeline.default()
+    pipeline = pipeline.replace(
+        "onnx-form-dispatches", f"onnx-form-dispatches{{cache-bytes={cache_bytes}}}"
+    )
+    for name in ("onnx-assign-layouts", "krnl-schedule"):
+        pipeline = pipeline.replace(name, f"{name}{{{unit}}}")
+    return compiler.compile(model, passes=pipeline, cache=False)
+
+
+def kernels(network: Network) -> list[str]:
+    """Names of a network's kernels."""
+    return [entry["name"] for entry in network.program.manifest["kernels"]]
+
+
+def is_joined(network: Network) -> bool:
+    """Whether some kernel has two convolutions."""
+    return any(name.count("conv") == 2 for name in kernels(network))
+
+
+def chain_model(
+    sizes: list[Any],
+    channels: int,
+    first: tuple[int, int],
+    second: tuple[int, int, int],
+    pads: tuple[int, int, int, int],
+    between: list[onnx.NodeProto] | None = None,
+    dtype: Any = np.float32,
+) -> onnx.ModelProto:
+    """A convolution (taps, stride), something, a depthwise one (taps, stride, dilation)."""
+    taps, stride = first
+    weights = {
+        "v": floats(channels, sizes[1], taps, taps, seed=1) / taps,
+        "c": floats(channels, seed=2),
+        "w": floats(channels, 1, second[0], second[0], seed=3) / second[0],
+        "d": floats(channels, seed=4),
+    }
+    between = between or [helper.make_node("Clip", ["a", "low", "high"], ["m"])]
+    if any("high" in node.input for node in between):
+        weights |= {"low": np.float32(0.25), "high": np.float32(2)}
+    attributes = {"strides": second[1:2] * 2, "dilations": second[2:] * 2}
+    nodes = [
+        helper.make_node("Conv", ["x", "v", "c"], ["a"], strides=[stride, stride]),
+        *between,
+        helper.make_node("Conv", ["m", "w", "d"], ["b"], group=channels, pads=pads, **attributes),
+        helper.make_node("Sigmoid", ["b"], ["e"]),
+        helper.make_node("Mul", ["b", "e"], ["y"]),
+    ]
+    weights = {name: np.asarray(array, dtype) for name, array in weights.items()}
+    return make_model(nodes, {"x": (dtype, sizes)}, weights)
+
+
+def compare(model: onnx.ModelProto, x: np.ndarray, unit: str) -> None:
+    """One kernel and two give the same, which is what onnx.reference says."""
+    joined = compiled(model, ALWAYS, unit)
+    assert is_joined(joined)
+    got = joined.run({"x": x})["y"]
+    alone = compiled(model, NEVER, unit)
+    assert not is_joined(alone)
+    (exact,) = ReferenceEvaluator(model).run(None, {"x": x})
+    scale = np.abs(exact).max(initial=0)
+    for expected in (alone.run({"x": x})["y"], exact):
+        assert got.shape == expected.shape
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * scale)
+
+
+CHAINS = {
+    "a bottleneck": ([1, 8, 14, 14], 48, (1, 1), (3, 1, 1), (1, 1, 1, 1)),
+    "half the places": ([2, 5, 15, 13], 96, (1, 1), (3, 2, 1), (1, 1, 1, 1)),
+    "padding behind only": ([1, 4, 16, 12], 33, (1, 1), (3, 2, 1), (0, 0, 1, 1)),
+    "no padding": ([1, 4, 9, 30], 20, (1, 1), (3, 1, 1), (0, 0, 0, 0)),
+    "a large window": ([1, 6, 11, 7], 144, (1, 1), (5, 1, 1), (2, 2, 2, 2)),
+    "a large window, half the places": ([1, 6, 12, 9], 70, (1, 1), (5, 2, 1), (2, 1, 2, 2)),
+    "taps apart": ([1, 3, 13, 10], 16, (1, 1), (3, 1, 2), (2, 2, 2, 2)),
+    "more padding than rows": ([1, 3, 2, 5], 18, (1, 1), (3, 1, 1), (4, 2, 3, 2)),
+    "a first layer": ([1, 3, 33, 33], 32, (3, 2), (3, 1, 1), (1, 1, 1, 1)),
+    "steps over rows": ([1, 4, 17, 17], 24, (1, 1), (2, 3, 1), (0, 0, 0, 0)),
+    "a window of one": ([1, 4, 6, 6], 24, (1, 1), (1, 1, 1), (1, 1, 1, 1)),
+    "a single row": ([3, 4, 1, 6], 40, (1, 1), (3, 1, 1), (1, 1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("name", CHAINS)
+def test_sizes(name: str, unit: str) -> None:
+    sizes, *rest = CHAINS[name]
+    compare(chain_model(sizes, *rest), floats(*sizes), unit)
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    unit=st.sampled_from(VECTOR_UNITS),
+    sizes=st.tuples(*[st.integers(1, n) for n in (2, 6, 20, 20)]),
+    channels=st.integers(17, 100),
+    second=st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2)),
+    pads=st.tuples(*[st.integers(0, 3)] * 4),
+)
+def test_any_sizes(
+    unit: str,
+    sizes: tuple[int, ...],
+    channels: int,
+    second: tuple[int, int, int],
+    pads: tuple[int, int, int, int],
+) -> None:
+    span = (second[0] - 1) * second[2] + 1
+    shape = [*sizes[:2], sizes[2] + span, sizes[3] + span]
+    compare(chain_model(shape, channels, (1, 1), second, pads), floats(*shape), unit)
+
+
+def test_images_of_a_number_that_only_a_run_knows() -> None:
+    model = chain_model(["n", 5, 12, 12], 32, (1, 1), (3, 1, 1), (1, 1, 1, 1))
+    network = compiled(model, ALWAYS)
+    assert is_joined(network)
+    for images in (3, 0, 1):
+        x = floats(images, 5, 12, 12)
+        (exact,) = ReferenceEvaluator(model).run(None, {"x": x})
+        np.testing.assert_allclose(network.run({"x": x})["y"], exact, rtol=1e-4, atol=1e-5)
+
+
+def test_half_precision_is_rounded_between() -> None:
+    pads = (1, 1, 1, 1)
+    model = chain_model([1, 5, 10, 10], 32, (1, 1), (3, 1, 1), pads, dtype=np.float16)
+    x = floats(1, 5, 10, 10).astype(np.float16)
+    joined, alone = compiled(model, ALWAYS), compiled(model, NEVER)
+    assert is_joined(joined)
+    np.testing.assert_array_equal(joined.run({"x": x})["y"], alone.run({"x": x})["y"])
+
+
+def test_what_is_added_between() -> None:
+    between = [
+        helper.make_node("Swish", ["a"], ["s"]),
+        helper.make_node("Add", ["s", "r"], ["m"]),
+    ]
+    sizes, pads = [1, 5, 9, 10], (1, 1, 1, 1)
+    model = chain_model(sizes, 24, (1, 1), (3, 1, 1), pads, between)
+    model.opset_import[0].version = 24
+    kind = helper.make_tensor_value_info("r", onnx.TensorProto.FLOAT, [1, 24, 9, 10])
+    model.graph.input.append(kind)
+    network, alone = compiled(model, ALWAYS), compiled(model, NEVER)
+    assert is_joined(network)
+    feed = {"x": floats(*sizes), "r": floats(1, 24, 9, 10, seed=9)}
+    got, expected = (each.run(feed)["y"] for each in (network, alone))
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_threads_share_bands() -> None:
+    model = chain_model([1, 3, 65, 65], 32, (3, 2), (3, 1, 1), (1, 1, 1, 1))
+    x = floats(1, 3, 65, 65)
+    expected = compiled(model, NEVER).run({"x": x})["y"]
+    network = compiled(model, ALWAYS)
+    several = Network(network.program, device="cpu:threads=3")
+    np.testing.assert_allclose(several.run({"x": x})["y"], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"group": 8}, id="channels of a group are added up"),
+        pytest.param({"uses": 2}, id="what lies between is used twice"),
+        pytest.param({"cache_bytes": 32 * 16 * 16 * 4}, id="what lies between stays in the cache"),
+        pytest.param({"sizes": [1, 8, "h", 14]}, id="rows of an unknown number"),
+    ],
+)
+def test_others_are_two_kernels(change: dict[str, Any]) -> None:
+    group, sizes = change.get("group", 32), change.get("sizes", [1, 8, 14, 14])
+    weights = {"v": floats(32, 8, 1, 1), "w": floats(32, 32 // group, 3, 3)}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"]),
+        helper.make_node("Conv", ["a", "w"], ["b"], group=group, pads=[1, 1, 1, 1]),
+    ]
+    outputs = ["b"]
+    if "uses" in change:
+        nodes.append(helper.make_node("ReduceMax", ["a"], ["z"]))
+        outputs.append("z")
+    model = make_model(nodes, {"x": (np.float32, sizes)}, weights, outputs)
+    assert not is_joined(compiled(model, change.get("cache_bytes", ALWAYS)))
