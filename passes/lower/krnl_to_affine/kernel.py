@@ -18,9 +18,11 @@ from xdsl.traits import IsTerminator
 
 from dialects import affine, krnl
 from passes.lower.index import Affine, Division, Var, to_map
+from passes.lower.krnl_to_affine.epilogue import finish_one_by_one
 from passes.lower.krnl_to_affine.nest import emit_nest
 from passes.lower.krnl_to_affine.schedule import Schedule, is_schedule
 from passes.lower.krnl_to_affine.tile import Tile
+from passes.lower.krnl_to_affine.tile_values import lanes_of
 
 index = IndexType()
 
@@ -70,6 +72,8 @@ class KernelLowering:
                 op is block.last_op and op.has_trait(IsTerminator) and block is not self.source
             ):
                 tile.emit(op)
+        if lanes_of(tile.dims):
+            finish_one_by_one(self.block)
 
     # Values ---------------------------------------------------------------------------------
 

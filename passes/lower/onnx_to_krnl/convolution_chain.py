@@ -92,12 +92,10 @@ class _Pair:
             if side[0] < side[1]:
                 k.nest([self.slots, side, self.columns], self.fill)
         down = self.strides[0]
-        if self.overlap:
-            self.compute(start * down, start * down + self.overlap)
+        self.compute(start * down, self.overlap)
 
         def row(ivs: list[Affine], _: list[Scalar]) -> list[Scalar]:
-            first = ivs[0] * down
-            self.compute(first + self.overlap, first + self.span)
+            self.compute(ivs[0] * down + self.overlap, self.span - self.overlap)
             self.slide(ivs[0])
             return []
 
@@ -109,23 +107,23 @@ class _Pair:
         assert self.pad is not None
         self.k.store(fill_of(self.k, self.pad, self.element), self.between, at)
 
-    def compute(self, lower: Affine, upper: Affine) -> None:
-        """Rows between, counted with their padding."""
-        k, end = self.k, self.top + self.height
-        padded_height = _numbers(k.dims(self.second.operands[0]))[-2]
+    def compute(self, first: Affine, count: int) -> None:
+        """Some rows between, counted with their padding."""
+        self.k.nest([count], lambda ivs: self.compute_row(first + ivs[0]))
 
-        def fill(ivs: list[Affine]) -> None:
-            slot = ivs[0] % self.slots
-            extents = [self.padded_width, self.columns]
-            k.nest(extents, lambda at: self.fill([slot, *at]))
-
-        if self.top:
-            k.nest([(lower, index_ops.minimum(k, upper, self.top))], fill)
-            lower = index_ops.maximum(k, lower, self.top)
-        if end < padded_height:
-            k.nest([(index_ops.maximum(k, lower, end), upper)], fill)
-            upper = index_ops.minimum(k, upper, end)
-        k.nest([(lower, upper)], lambda ivs: self.expand(ivs[0]))
+    def compute_row(self, row: Affine) -> None:
+        """A row of the first convolution or of padding."""
+        k, y = self.k, row - self.top
+        is_inside = k.inside(y, self.height)
+        if is_inside is None:
+            self.expand(row)
+            return
+        extents = [self.padded_width, self.columns]
+        k.run_if(is_inside, lambda: self.expand(row))
+        k.run_if(
+            k.s.invert(is_inside),
+            lambda: k.nest(extents, lambda at: self.fill([row % self.slots, *at])),
+        )
 
     def expand(self, row: Affine) -> None:
         """A row of the first convolution, and of what is computed between."""
