@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from xdsl.ir import SSAValue
@@ -13,6 +14,9 @@ from dialects.onnx.shape.movement import pad_amounts
 from dialects.onnx.types import is_none
 from passes.onnx.simplify.identities import clip_bounds
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
+
+WORTH_A_WEIGHT = 8
+"""Places of an image that are scaled in the time of a weight, which is packed after that."""
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 
@@ -114,6 +118,27 @@ def into_weights(r: Rewriter, op: OnnxOp) -> Replacement:
         if op.OP_TYPE == "Div" and not scale.all():
             continue
         return linear.scaled(r, scale if op.OP_TYPE == "Mul" else 1 / scale, None)
+    return None
+
+
+@rewrite("Conv")
+def gate_into_weights(r: Rewriter, op: OnnxOp) -> Replacement:
+    """Conv(x * s, w) -> Conv(x, w * s) for a factor s of each channel that only a run knows
+
+    That is less work for one image of many places and a kernel of size 1, as where squeezing and
+    excitation gates a wide image that is made narrow.
+    """
+    product, weights = r.single(op.operands[0], "Mul"), r.constant(op.operands[1])
+    dims = r.dims(op.operands[0])
+    if product is None or weights is None or dims is None or dims[0] != 1 or op.get("group") != 1:
+        return None
+    places = [size for size in dims[2:] if isinstance(size, int)]
+    is_wide = len(places) == len(dims) - 2 and prod(places) >= WORTH_A_WEIGHT * len(weights)
+    if not is_wide or prod(weights.shape[2:]) != 1:
+        return None
+    for x, gate in (product.operands, product.operands[::-1]):
+        if x.type == op.operands[0].type and r.dims(gate) == (*dims[:2], *[1] * len(places)):
+            return r.like(op, [x, r.make("Mul", op.operands[1], gate), *op.operands[2:]])
     return None
 
 

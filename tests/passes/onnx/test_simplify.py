@@ -16,6 +16,7 @@ from onnx_modules import (
 
 from dialects.onnx.constants import pool_of
 from dialects.onnx.ops import Const, OnnxOp
+from dialects.onnx.types import dims_of
 from passes.onnx.fold_constants import FoldConstants
 from passes.onnx.infer_shapes import InferShapes
 from passes.onnx.simplify import Simplify
@@ -312,6 +313,38 @@ def test_a_sigmoid_of_something_else_or_used_twice_is_no_swish(
 ) -> None:
     text = f"g (float[2, 5] x, float[2, 5] z) => (float[2, 5] y) {{ {body} }}"
     check_simplified(text, operators, NUMBERS)
+
+
+GATED = """g (float[{images}, 6, 8, 8] x, float[{images}, 6, {lines}, 1] s)
+    => (float[{images}, 5, 8, 8] y) {{ a = Sigmoid(s) t = Mul({order}) y = Conv(t, w, b) }}"""
+
+
+@pytest.mark.parametrize("order", ["x, a", "a, x"])
+def test_a_gate_scales_weights_of_an_image_of_many_places(order: str) -> None:
+    constants = {"w": floats(5, 6, 1, 1), "b": floats(5)}
+    text = GATED.format(images=1, lines=1, order=order)
+    check_simplified(text, ["Sigmoid", "Mul", "Conv"], constants)
+    _, module = after(text, InferShapes(), Simplify(), constants=constants)
+    (product,) = (op for op in module.walk() if isinstance(op, OnnxOp) and op.OP_TYPE == "Mul")
+    assert dims_of(product.results[0].type) == (5, 6, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "lines", "weights"),
+    [
+        pytest.param(2, 1, (5, 6, 1, 1), id="each image has its own gate"),
+        pytest.param(1, 8, (5, 6, 1, 1), id="each line has its own gate"),
+        pytest.param(1, 1, (5, 6, 3, 3), id="weights of several taps"),
+        pytest.param(1, 1, (9, 6, 1, 1), id="as much work for the weights"),
+    ],
+)
+def test_other_gates_scale_images(images: int, lines: int, weights: tuple[int, ...]) -> None:
+    constants = {"w": floats(*weights), "b": floats(weights[0])}
+    text = GATED.format(images=images, lines=lines, order="x, a")
+    text = text.replace("5, 8, 8] y", f"{weights[0]}, {9 - weights[2]}, {9 - weights[2]}] y")
+    _, module = after(text, InferShapes(), Simplify(), constants=constants)
+    (product,) = (op for op in module.walk() if isinstance(op, OnnxOp) and op.OP_TYPE == "Mul")
+    assert dims_of(product.results[0].type) == (images, 6, 8, 8)
 
 
 def test_a_gate_is_a_hard_sigmoid() -> None:
