@@ -40,6 +40,15 @@ front of each such piece the same one of the next tile is asked for:
     affine.prefetch %x[%h + %kh, (%w + 6) + %kw, %g * 16], read, ...
     affine.for %c = 0 to 16 iter_args(...) { affine.load %x[%h + %kh, %w + %kw, %g * 16 + %c] ... }
 
+So do the weights of a depthwise convolution, of which each tap has a few for a group of channels:
+all rows of the group use them, and ask for those of the next one.
+
+    affine.parallel (%g) = (0) to (1152) step 64 {
+      affine.for %h = 0 to 7 {  affine.for %c = 0 to 64 step 16 {
+        affine.for %kh = 0 to 5 iter_args(...) {
+          affine.prefetch %w[%kh, 0, %g + 64 + %c], read, ...
+          %b = affine.vector_load %w[%kh, 0, %g + %c]
+
 A panel that was copied to a buffer in front of the tiles (`onnx.copied_panel`) is a few lines of
 each row of an operand. No core foresees the next panel's, so each step asks for one of its row:
 
@@ -75,11 +84,22 @@ from xdsl.ir.affine import (
     AffineDimExpr,
     AffineExpr,
     AffineMap,
-    AffineSymExpr,
 )
 from xdsl.passes import ModulePass
 
 from dialects import affine
+from passes.affine.accesses import (
+    Access,
+    Loop,
+    VectorAccess,
+    bytes_of,
+    element_at,
+    indices_at,
+    is_variable,
+    lone_variables,
+    loops_around,
+    variables_around,
+)
 
 LINE_BYTES = 64
 """A cache line. Steps that need more than one each are bound by memory, which sees them coming."""
@@ -94,6 +114,9 @@ PART_KEPT = 16
 """Panels of an operand of this part of the core's cache are still there when the kernel runs again;
 those of a larger one are not, because a program has many such operands."""
 
+PART_OF_TAPS = 32
+"""Weights of columns that share nothing are few: those of this part of the cache are large."""
+
 PART_OF_CACHE = 4
 """What is asked for ahead may fill this part of the core's own cache."""
 
@@ -105,9 +128,6 @@ LONG_SUM = 16
 
 MOST_LINES = 4
 """A longer piece of neighbours is foreseen by the core."""
-
-_VectorAccess = affine.VectorLoadOp | affine.VectorStoreOp
-_Access = _VectorAccess | affine.LoadOp
 
 
 @dataclass(frozen=True)
@@ -127,19 +147,20 @@ class AffinePrefetch(ModulePass):
     def _kernel(self, function: func.FuncOp) -> None:
         """Adds prefetches to one kernel."""
         loops = (op for op in function.walk() if isinstance(op, affine.ForOp) and op.inits)
-        found = (_Site(op, list(_around(op))) for op in loops if _is_of_vectors(op))
+        found = (_Site(op, list(loops_around(op))) for op in loops if _is_of_vectors(op))
         sites = [site for site in found if all(loop.trips > 0 for loop in site.around)]
         asked: set[tuple[SSAValue, SSAValue]] = set()
         for site in sites:
             self._ask_for_results(site)
             self._ask_for_pieces(site)
             self._ask_for_copies(site)
+            self._ask_for_taps(site)
             panels: dict[SSAValue, list[affine.VectorLoadOp]] = {}
             for op in site.loop.body.block.ops:
                 if isinstance(op, affine.VectorLoadOp) and self._is_large(op.memref, PART_KEPT):
                     panels.setdefault(op.memref, []).append(op)
             for loads in panels.values():
-                others = sites if all(map(_is_variable, loads[0].indices)) else [site]
+                others = sites if all(map(is_variable, loads[0].indices)) else [site]
                 block = self._block(loads, site.around, others)
                 if block is not None and (loads[0].memref, block.loop.variable) not in asked:
                     asked.add((loads[0].memref, block.loop.variable))
@@ -152,12 +173,12 @@ class AffinePrefetch(ModulePass):
             return
         lines: set[tuple[SSAValue, int]] = set()
         for access in _behind(site.loop):
-            line = access.memref, _element(access, {}) * _bytes(access.memref) // LINE_BYTES
+            line = access.memref, element_at(access, {}) * bytes_of(access.memref) // LINE_BYTES
             if line not in lines and self._is_large(access.memref):
                 lines.add(line)
                 places = [AffineDimExpr(place) for place in range(len(access.indices))]
                 is_written = isinstance(access, affine.VectorStoreOp)
-                made = _prefetch(access, access.indices, _indices(access, places), is_written)
+                made = _prefetch(access, access.indices, indices_at(access, places), is_written)
                 block.insert_op_before(made, site.loop)
 
     def _ask_for_pieces(self, site: _Site) -> None:
@@ -168,7 +189,7 @@ class AffinePrefetch(ModulePass):
         for load in list(site.loop.body.block.ops):
             if not isinstance(load, affine.LoadOp) or not self._is_large(load.memref):
                 continue
-            step = LINE_BYTES // _bytes(load.memref)
+            step = LINE_BYTES // bytes_of(load.memref)
             tile = _next_tile(load, site)
             if tile is None or site.trips > MOST_LINES * step:
                 continue
@@ -196,8 +217,22 @@ class AffinePrefetch(ModulePass):
                         assert first is not None
                         site.loop.body.block.insert_op_before(made, first)
 
+    def _ask_for_taps(self, site: _Site) -> None:
+        """Asks in the steps of a sum for a few neighbours of each line that rows use again."""
+        block = site.loop.body.block
+        outer = [loop for loop in site.around[1:] if loop.trips > 1]
+        for load in list(block.ops):
+            if not isinstance(load, affine.VectorLoadOp) or not outer:
+                continue
+            start = element_at(load, {})
+            moves = [element_at(load, {loop.variable: loop.step}) - start for loop in outer]
+            size = moves[-1] * bytes_of(load.memref)
+            is_piece = LINE_BYTES <= size <= MOST_LINES * LINE_BYTES and 0 in moves
+            if is_piece and self._is_large(load.memref, PART_OF_TAPS):
+                block.insert_op_before(_moved(load, {}, outer[-1]), load)
+
     def _block(
-        self, loads: list[affine.VectorLoadOp], around: list[_Loop], sites: list[_Site]
+        self, loads: list[affine.VectorLoadOp], around: list[Loop], sites: list[_Site]
     ) -> _Block | None:
         """What to ask for ahead: what the next iteration of a loop loads, all in one piece.
 
@@ -205,16 +240,16 @@ class AffinePrefetch(ModulePass):
         several times, or one around it, while a small part of the cache holds what is loaded.
         """
         load, known = loads[0], {loop.variable: loop.first for loop in around}
-        start = _element(load, known)
+        start = element_at(load, known)
         width = sum(load.result.type.get_shape()[0] for load in loads)  # type: ignore[union-attr]
-        span, moves, is_whole = 0, 1, all(map(_is_variable, load.indices))
+        span, moves, is_whole = 0, 1, all(map(is_variable, load.indices))
         found: _Block | None = None
         for number, loop in enumerate(around):
-            move = _element(load, known | {loop.variable: loop.first + loop.step}) - start
+            move = element_at(load, known | {loop.variable: loop.first + loop.step}) - start
             if move > span and not loop.is_sum and loop.trips > 1:
                 # What is loaded in an order of its own is taken to leave no gaps.
                 size = span + width if is_whole else move
-                is_small = size * _bytes(load.memref) <= self.cache_bytes // PART_OF_CACHE
+                is_small = size * bytes_of(load.memref) <= self.cache_bytes // PART_OF_CACHE
                 steps = max(_steps(site.inside(loop)) for site in sites)
                 if steps * width >= 2 * size and (found is None or is_small):
                     found = _Block(loop, around[:number], size)
@@ -222,7 +257,7 @@ class AffinePrefetch(ModulePass):
                     break
             places = range(loop.trips) if loop.trips <= FEW_TRIPS else (0, loop.trips - 1)
             values = [loop.first + place * loop.step for place in places]
-            extent = max(_element(load, known | {loop.variable: x}) - start for x in values)
+            extent = max(element_at(load, known | {loop.variable: x}) - start for x in values)
             span, moves = span + extent, moves * (loop.trips if extent else 1)
             is_whole = is_whole and moves * width == span + width
         return found
@@ -232,24 +267,9 @@ class AffinePrefetch(ModulePass):
         if not isinstance(buffer.owner, Block) or not isinstance(buffer.type, MemRefType):
             return False
         shape = buffer.type.get_shape()
-        return DYNAMIC_INDEX not in shape and prod(shape) * _bytes(buffer) * part > self.cache_bytes
-
-
-@dataclass(frozen=True)
-class _Loop:
-    """A loop over constant bounds: variable, first value, step and number of iterations."""
-
-    variable: SSAValue
-    first: int
-    step: int
-    trips: int
-    is_sum: bool
-
-    def number(self, dim: int) -> AffineExpr:
-        """Which iteration it is, ``dim`` being the position of the variable."""
-        variable = AffineDimExpr(dim)
-        from_zero = variable - self.first if self.first else variable
-        return from_zero // self.step if self.step > 1 else from_zero
+        return (
+            DYNAMIC_INDEX not in shape and prod(shape) * bytes_of(buffer) * part > self.cache_bytes
+        )
 
 
 @dataclass(frozen=True)
@@ -257,7 +277,7 @@ class _Site:
     """The steps of a sum, and all loops around them."""
 
     loop: affine.ForOp
-    around: list[_Loop]
+    around: list[Loop]
 
     @property
     def trips(self) -> int:
@@ -265,7 +285,7 @@ class _Site:
         own = self.loop.body.block.args[0]
         return self.around[0].trips if self.around and self.around[0].variable is own else 0
 
-    def inside(self, outer: _Loop) -> list[_Loop]:
+    def inside(self, outer: Loop) -> list[Loop]:
         """The loops inside of one of those around it; none if it is not around it."""
         variables = [loop.variable for loop in self.around]
         return self.around[: variables.index(outer.variable)] if outer.variable in variables else []
@@ -275,8 +295,8 @@ class _Site:
 class _Block:
     """What one iteration of a loop loads: so many elements, through the loops inside of it."""
 
-    loop: _Loop
-    inside: list[_Loop]
+    loop: Loop
+    inside: list[Loop]
     size: int
 
 
@@ -285,62 +305,30 @@ def _is_of_vectors(loop: affine.ForOp) -> bool:
     return any(isinstance(op.type, VectorType) for op in loop.inits)
 
 
-def _behind(loop: affine.ForOp) -> Iterator[_VectorAccess]:
+def _behind(loop: affine.ForOp) -> Iterator[VectorAccess]:
     """What is loaded and stored behind a loop at places that are known in front of it."""
     behind: set[Operation | Block] = {loop}
     op = loop.next_op
     while op is not None and not op.regions:
         behind.add(op)
-        if isinstance(op, _VectorAccess) and not any(index.owner in behind for index in op.indices):
+        if isinstance(op, VectorAccess) and not any(index.owner in behind for index in op.indices):
             yield op
         op = op.next_op
 
 
-def _around(loop: affine.ForOp) -> Iterator[_Loop]:
-    """A loop and those around it, from the inside out, up to the first one of unknown bounds."""
-    op: Operation | None = loop
-    while op is not None and not isinstance(op, func.FuncOp):
-        if isinstance(op, affine.ForOp):
-            bounds = [bound.data.results for bound in (op.lowerBoundMap, op.upperBoundMap)]
-            if not all(len(b) == 1 and isinstance(b[0], AffineConstantExpr) for b in bounds):
-                return
-            ((first,), (end,)) = bounds
-            assert isinstance(first, AffineConstantExpr) and isinstance(end, AffineConstantExpr)
-            step = op.step.value.data
-            trips = -(-(end.value - first.value) // step)
-            yield _Loop(op.body.block.args[0], first.value, step, trips, bool(op.inits))
-        elif isinstance(op, affine.ParallelOp):
-            yield from _dimensions(op)
-        elif op.name.startswith("scf.for"):
-            return
-        op = op.parent_op()
-
-
-def _dimensions(op: affine.ParallelOp) -> Iterator[_Loop]:
-    """The loops of an `affine.parallel`, from the inside out; a thread runs a part of them."""
-    rows = zip(op.body.block.args, op.lower_bounds, op.upper_bounds, op.steps, strict=True)
-    for variable, lower, upper, step in reversed(list(rows)):
-        match lower, upper:
-            case [AffineConstantExpr(value=first)], [AffineConstantExpr(value=end)]:
-                size = step.value.data  # type: ignore[union-attr]
-                yield _Loop(variable, first, size, -(-(end - first) // size), False)
-            case _:
-                return
-
-
-def _next_tile(load: affine.LoadOp, site: _Site) -> _Loop | None:
+def _next_tile(load: affine.LoadOp, site: _Site) -> Loop | None:
     """The loop that moves the piece that a sum loads on to another place; None if it goes on.
 
     A piece goes on where it is a whole line of the buffer, or where the next step of a sum around
     it, or the next tile, is its neighbour.
     """
     own, *outer = site.around
-    start = _element(load, {})
+    start = element_at(load, {})
     is_line = own.trips == load.memref.type.get_shape()[-1]  # type: ignore[union-attr]
-    if is_line or _element(load, {own.variable: 1}) - start != 1:
+    if is_line or element_at(load, {own.variable: 1}) - start != 1:
         return None
     for loop in outer:
-        move = _element(load, {loop.variable: loop.step}) - start
+        move = element_at(load, {loop.variable: loop.step}) - start
         if 0 < move <= own.trips:
             return None
         if move and not loop.is_sum and loop.trips > 1:
@@ -354,20 +342,24 @@ def _next_copy(
     """Asks for a line of what ``source`` reads for ``store`` when the loop around the copy and the
     sum goes on: the one of the step's row, of which there are as many as tiles take turns.
     """
-    around_copy = _variables_around(source)
+    around_copy = variables_around(source)
     shared = [loop for loop in site.around if loop.variable in around_copy]
     around_both = {loop.variable for loop in shared}
-    start = _element(source, {})
-    moving = (x for x in shared if _element(source, {x.variable: x.step}) != start and x.trips > 1)
+    start = element_at(source, {})
+    moving = (
+        x for x in shared if element_at(source, {x.variable: x.step}) != start and x.trips > 1
+    )
     ahead = next(moving, None)
     tiles = next((x for x in site.around[1:] if not x.is_sum and x.trips > 1), None)
     if ahead is None or tiles is None or tiles is ahead:
         return None
     *outer, width = load.memref.type.get_shape()  # type: ignore[union-attr]
-    line = LINE_BYTES // _bytes(load.memref)
+    line = LINE_BYTES // bytes_of(load.memref)
     operands: list[SSAValue] = list(source.indices)
     variables: list[AffineExpr] = [AffineDimExpr(place) for place in range(len(operands))]
-    for axis, (stored, loaded) in enumerate(zip(_variables(store), _variables(load), strict=True)):
+    for axis, (stored, loaded) in enumerate(
+        zip(lone_variables(store), lone_variables(load), strict=True)
+    ):
         # A loop around both the copy and the sum means the same in both.
         if stored is None or stored not in operands or stored in around_both:
             continue
@@ -379,39 +371,12 @@ def _next_copy(
             operands[place] = loaded
     place = operands.index(ahead.variable)
     variables[place] = AffineDimExpr(place) + ahead.step
-    return _prefetch(source, operands, _indices(source, variables))
+    return _prefetch(source, operands, indices_at(source, variables))
 
 
-def _variables_around(op: Operation) -> set[SSAValue]:
-    """The variables of the loops around an operation."""
-    loop = op.parent_op()
-    assert isinstance(loop, affine.ForOp)
-    return {around.variable for around in _around(loop)}
-
-
-def _variables(access: _Access | affine.StoreOp) -> list[SSAValue | None]:
-    """The values that stand alone as indices, axis by axis."""
-    map = access.map.data
-    values: list[SSAValue | None] = []
-    for result in map.results:
-        match result:
-            case AffineDimExpr(position=place):
-                values.append(access.indices[place])
-            case AffineSymExpr(position=place):
-                values.append(access.indices[map.num_dims + place])
-            case _:
-                values.append(None)
-    return values
-
-
-def _steps(loops: list[_Loop]) -> int:
+def _steps(loops: list[Loop]) -> int:
     """How often what is inside of loops is run."""
     return prod(loop.trips for loop in loops)
-
-
-def _is_variable(index: SSAValue) -> bool:
-    """Whether an index is a loop's variable, and not computed at a place inside of some loop."""
-    return isinstance(index.owner, Block)
 
 
 def _ask(loads: list[affine.VectorLoadOp], block: _Block, sites: list[_Site]) -> None:
@@ -421,7 +386,7 @@ def _ask(loads: list[affine.VectorLoadOp], block: _Block, sites: list[_Site]) ->
     steps = _steps(loops)
     width = sum(load.result.type.get_shape()[0] for load in loads)  # type: ignore[union-attr]
     stride = -(-block.size // steps)
-    if steps * width // block.size > MOST_REUSE or stride * _bytes(loads[0].memref) > LINE_BYTES:
+    if steps * width // block.size > MOST_REUSE or stride * bytes_of(loads[0].memref) > LINE_BYTES:
         return
     made = _made(loads[0], block, loops, stride)
     body = site.loop.body.block
@@ -432,7 +397,7 @@ def _ask(loads: list[affine.VectorLoadOp], block: _Block, sites: list[_Site]) ->
 
 
 def _made(
-    load: affine.VectorLoadOp, block: _Block, inside: list[_Loop], stride: int
+    load: affine.VectorLoadOp, block: _Block, inside: list[Loop], stride: int
 ) -> affine.PrefetchOp:
     """An `affine.prefetch`, the steps' numbers standing in the last index."""
     operands: list[SSAValue] = [*load.indices, *(x.variable for x in inside)]
@@ -449,7 +414,7 @@ def _made(
             first.append(AffineDimExpr(place) + block.loop.step)
         else:
             first.append(AffineDimExpr(place))
-    results = _indices(load, first)
+    results = indices_at(load, first)
     results[-1] = results[-1] + (number if stride == 1 else number * stride)
     # What counts loops around the load only is not known here.
     for place, operand in enumerate(load.indices):
@@ -459,7 +424,7 @@ def _made(
 
 
 def _moved(
-    load: affine.LoadOp, place: Mapping[SSAValue, AffineExpr], tile: _Loop
+    load: affine.LoadOp | affine.VectorLoadOp, place: Mapping[SSAValue, AffineExpr], tile: Loop
 ) -> affine.PrefetchOp:
     """Asks for what a load reads at the next iteration of a loop, inner variables being given."""
     variables: list[AffineExpr] = []
@@ -468,18 +433,11 @@ def _moved(
         variables.append(place.get(operand, AffineDimExpr(number) + ahead))
     # A variable of the sum itself is not known in front of it.
     operands = [tile.variable if operand in place else operand for operand in load.indices]
-    return _prefetch(load, operands, _indices(load, variables))
-
-
-def _indices(access: _Access, operands: Sequence[AffineExpr]) -> list[AffineExpr]:
-    """The indices of a load or store, its operands given as expressions."""
-    map = access.map.data
-    dims, symbols = operands[: map.num_dims], operands[map.num_dims :]
-    return [result.replace_dims_and_symbols(dims, symbols) for result in map.results]
+    return _prefetch(load, operands, indices_at(load, variables))
 
 
 def _prefetch(
-    access: _Access,
+    access: Access,
     operands: Sequence[SSAValue],
     indices: Sequence[AffineExpr],
     is_written: bool = False,
@@ -496,18 +454,3 @@ def _prefetch(
         },
         location=access.location,
     )
-
-
-def _element(access: _Access, known: Mapping[SSAValue, int]) -> int:
-    """Which element of its buffer is loaded, values that are not known being 0."""
-    map, values = access.map.data, [known.get(value, 0) for value in access.indices]
-    indices = map.eval(values[: map.num_dims], values[map.num_dims :])
-    element = 0
-    for index, size in zip(indices, access.memref.type.get_shape(), strict=True):  # type: ignore[union-attr]
-        element = element * size + index
-    return element
-
-
-def _bytes(buffer: SSAValue) -> int:
-    element = buffer.type.get_element_type()  # type: ignore[union-attr]
-    return -(-element.bitwidth // 8)

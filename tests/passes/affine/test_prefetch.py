@@ -272,3 +272,45 @@ def test_steps_ask_for_what_is_copied_next() -> None:
 def test_copies_that_nobody_asks_for(tiles: str, source: str) -> None:
     # No tiles that take turns; what the cache holds anyway.
     assert prefetches(copied(tiles, source), cache_bytes=65536) == []
+
+
+def depthwise(group: int, rows: int, channels: int = 128) -> str:
+    """Sums over a 5x5 window, each row for groups of channels that share no weights."""
+    weights, data = f"memref<5x5x{channels}xf32>", f"memref<{rows + 4}x5x{channels}xf32>"
+    result = f"memref<{rows}x{channels}xf32>"
+    return f"""
+    func.func @f(%w: {weights}, %x: {data}, %y: {result}) {{
+      affine.parallel (%g) = (0) to ({channels}) step ({group}) {{
+        affine.for %h = 0 to {rows} {{
+          affine.for %c = 0 to {group} step 16 {{
+            %zero = arith.constant dense<0.0> : vector<16xf32>
+            %sum = affine.for %k = 0 to 5 iter_args(%acc = %zero) -> (vector<16xf32>) {{
+              %b = affine.vector_load %w[%k, 3, %g + %c] : {weights}, vector<16xf32>
+              %a = affine.vector_load %x[%h + %k, 3, %g + %c] : {data}, vector<16xf32>
+              %p = arith.mulf %a, %b : vector<16xf32>
+              %n = arith.addf %acc, %p : vector<16xf32>
+              affine.yield %n : vector<16xf32>
+            }}
+            affine.vector_store %sum, %y[%h, %g + %c] : {result}, vector<16xf32>
+          }}
+        }}
+      }}
+      return
+    }}"""
+
+
+def test_rows_ask_for_the_weights_of_the_next_group() -> None:
+    assert prefetches(depthwise(32, 4)) == ["%w[%k, 3, %g + 32 + %c]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cache_bytes"),
+    [
+        pytest.param(depthwise(32, 1), 4096, id="used once"),
+        pytest.param(depthwise(128, 4, 256), 4096, id="many neighbours"),
+        pytest.param(depthwise(128, 4), 4096, id="a single group"),
+        pytest.param(depthwise(32, 4), 32 * 5 * 5 * 128 * 4, id="a small part of the cache"),
+    ],
+)
+def test_weights_that_nobody_asks_for(text: str, cache_bytes: int) -> None:
+    assert prefetches(text, cache_bytes) == []
