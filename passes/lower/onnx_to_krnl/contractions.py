@@ -29,9 +29,13 @@ from dialects.onnx.types import is_none, layout_of
 from passes.krnl.tiles import COPIED_COLUMNS, place_axis, row_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
+from passes.lower.onnx_to_krnl.emitter import Bound
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_type
+
+LONG_SUM = 128
+"""Terms from which on a bias is added at the end."""
 
 NARROW_GROUPS = (2, 4)
 """Groups of so many channels share vectors: their channels are columns of one loop."""
@@ -253,8 +257,7 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     Padding of an axis is not read, its taps are left out (`onnx-assign-layouts` leaves it only
     where that is worth it).
     """
-    data, weight, *rest = op.operands
-    bias = rest[0] if rest and not is_none(rest[0]) else None
+    data, weight = op.operands[:2]
     result = op.results[0]
     dims, weight_dims = k.dims(result), k.dims(weight)
     rank = len(dims) - 2
@@ -264,15 +267,14 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     dilations = spatial_attribute(op, "dilations", rank)
     pads = op.get("pads") or (0,) * (2 * rank)
     before, after = pads[:rank], pads[rank:]
-    accumulator = accumulator_type(k.element(result))
     if rank == 0:
-        _joined_conv(k, op, bias)
+        _joined_conv(k, op)
         return
     per_group = _per_group(outputs, groups)
     narrow = _is_narrow(outputs, groups, channels)
     is_row_major = layout_of(result.type) is None
     if is_row_major and any(pads):
-        _padded_planes(k, op, bias)
+        _padded_planes(k, op)
         return
 
     def body(ivs: list[Affine]) -> None:
@@ -303,8 +305,7 @@ def conv(k: Kernel, op: OnnxOp) -> None:
             for axis, (taps, pad) in enumerate(zip(weight_dims[2:], before, strict=True))
         ]
         taps = [*lines, channels, width] if narrow else [*lines, width, channels]
-        (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
-        give_with_bias(k, result, [image, output, *place], total, bias, output)
+        k.give(result, [image, output, *place], sum_with_bias(k, op, output, taps, step))
 
     space: list[Dim] = [dims[0], *dims[2:], outputs]
     rows = 1 + place_axis(dims[2:])
@@ -316,35 +317,43 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     k.nest(space, body, contraction=(rows, len(space) - 1))
 
 
-def with_bias(
-    k: Kernel, result: SSAValue, total: Scalar, bias: SSAValue | None, output: Affine
-) -> Scalar:
-    """An element of a convolution's result: a sum, and the bias of its channel."""
-    if bias is not None:
-        total = k.s.add(total, k.s.cast(k.read(bias, [output]), total.element))
-    return k.s.cast(total, k.element(result))
-
-
-def give_with_bias(
+def sum_with_bias(
     k: Kernel,
-    result: SSAValue,
-    entries: list[Affine],
-    total: Scalar,
-    bias: SSAValue | None,
+    op: OnnxOp,
     output: Affine,
-) -> None:
-    """Gives an element of a convolution's result."""
-    k.give(result, entries, with_bias(k, result, total, bias, output))
+    taps: Sequence[Bound | tuple[Bound, Bound]],
+    step: Callable[[list[Affine], list[Scalar]], list[Scalar]],
+) -> Scalar:
+    """An element of a convolution's result: a sum over taps and the bias of its output channel.
+
+    A short sum begins with the bias, which saves an addition. It would be rounded at every step of
+    a long one.
+    """
+    element = k.element(op.results[0])
+    accumulator = accumulator_type(element)
+
+    def bias() -> Scalar:
+        """What is added; read where it is needed, as it takes registers from the sum."""
+        if len(op.operands) < 3 or is_none(op.operands[2]):
+            return k.s.const(0, accumulator)
+        return k.s.cast(k.read(op.operands[2], [output]), accumulator)
+
+    if prod(tap if isinstance(tap, int) else LONG_SUM for tap in taps) < LONG_SUM:
+        return k.s.cast(k.reduce(taps, [bias()], step)[0], element)
+    (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
+    if len(op.operands) > 2 and not is_none(op.operands[2]):
+        total = k.s.add(total, bias())
+    return k.s.cast(total, element)
 
 
-def _padded_planes(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
+def _padded_planes(k: Kernel, op: OnnxOp) -> None:
     """A depthwise convolution of row-major images, plane by plane.
 
     Each plane is copied to a buffer of the thread's own, with its padding around it.
     """
     data, weight = op.operands[:2]
     dims, pads = k.dims(op.results[0]), op.get("pads")
-    element, accumulator = k.element(data), accumulator_type(k.element(op.results[0]))
+    element = k.element(data)
     strides, dilations = (spatial_attribute(op, name, 2) for name in ("strides", "dilations"))
     (top, bottom), (left, right) = (
         (pads[axis], pads[axis] + size)
@@ -373,8 +382,8 @@ def _padded_planes(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
                 b = k.read(weight, [ivs[1], affine(0), *taps])
                 return [accumulate(k, op, carried[0], k.load(padded, entries, element), b)]
 
-            (total,) = k.reduce(k.dims(weight)[2:], [k.s.const(0, accumulator)], step)
-            give_with_bias(k, op.results[0], [*ivs, *at], total, bias, ivs[1])
+            total = sum_with_bias(k, op, ivs[1], k.dims(weight)[2:], step)
+            k.give(op.results[0], [*ivs, *at], total)
 
         clear((0, top), (0, width))
         clear((top, bottom), (0, left))
@@ -399,11 +408,10 @@ def _taps_inside(k: Kernel, op: OnnxOp, axis: int, place: Affine) -> tuple[Affin
     return lower, index_ops.maximum(k, upper, lower)
 
 
-def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
+def _joined_conv(k: Kernel, op: OnnxOp) -> None:
     """A kernel of size 1, the places of all images being rows (`collapse.py`)."""
     data, weight, result = op.operands[0], op.operands[1], op.results[0]
     window = [affine(0)] * (len(k.dims(weight)) - 2)
-    accumulator = accumulator_type(k.element(result))
 
     def body(ivs: list[Affine]) -> None:
         row, output = ivs
@@ -413,8 +421,7 @@ def _joined_conv(k: Kernel, op: OnnxOp, bias: SSAValue | None) -> None:
             b = k.read(weight, [output, taps[0], *window])
             return [accumulate(k, op, carried[0], a, b)]
 
-        (total,) = k.reduce([k.dims(data)[1]], [k.s.const(0, accumulator)], step)
-        give_with_bias(k, result, ivs, total, bias, output)
+        k.give(result, ivs, sum_with_bias(k, op, output, [k.dims(data)[1]], step))
 
     k.nest(k.dims(result), body, contraction=(0, 1))
 

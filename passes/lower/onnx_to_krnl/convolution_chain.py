@@ -15,19 +15,18 @@ from __future__ import annotations
 from math import prod
 
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import is_none, panel_of
+from dialects.onnx.types import panel_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.contractions import (
     accumulate,
-    give_with_bias,
     spatial_attribute,
-    with_bias,
+    sum_with_bias,
 )
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.padding import fill_of, pad_amounts
 from passes.lower.onnx_to_krnl.registry import chain
-from passes.lower.onnx_to_krnl.scalars import Scalar, accumulator_type
+from passes.lower.onnx_to_krnl.scalars import Scalar
 
 ENOUGH_UNITS = 4
 """Bands and groups that few threads can share."""
@@ -127,12 +126,11 @@ class _Pair:
 
     def expand(self, row: Affine) -> None:
         """A row of the first convolution, and of what is computed between."""
-        k, (data, weight, *rest) = self.k, self.first.operands
+        k, (data, weight) = self.k, self.first.operands[:2]
         result, y = self.first.results[0], row - self.top
         _, inputs, *window = _numbers(k.dims(weight))
         strides = spatial_attribute(self.first, "strides", 2)
         dilations = spatial_attribute(self.first, "dilations", 2)
-        accumulator = accumulator_type(k.element(result))
 
         def body(ivs: list[Affine]) -> None:
             x, column = ivs
@@ -151,9 +149,7 @@ class _Pair:
                 return [accumulate(k, self.first, carried[0], a, b)]
 
             taps = [*window, inputs] if prod(window) > 1 else [inputs]
-            (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
-            bias = rest[0] if rest and not is_none(rest[0]) else None
-            k.bound[result] = with_bias(k, result, total, bias, output)
+            k.bound[result] = sum_with_bias(k, self.first, output, taps, step)
             value = k.read(self.given, [self.image, output, y, x])
             del k.bound[result]
             k.store(value, self.between, [row % self.slots, x + self.left, column])
@@ -162,11 +158,8 @@ class _Pair:
 
     def slide(self, row: Affine) -> None:
         """A row of the depthwise convolution."""
-        k, (_, weight, *rest) = self.k, self.second.operands
-        result = self.second.results[0]
-        bias = rest[0] if rest and not is_none(rest[0]) else None
+        k, weight, result = self.k, self.second.operands[1], self.second.results[0]
         (down, along), (apart, beside) = self.strides, self.dilations
-        accumulator = accumulator_type(k.element(result))
 
         def body(ivs: list[Affine]) -> None:
             x, column = ivs
@@ -179,8 +172,8 @@ class _Pair:
                 b = k.read(weight, [output, affine(0), *taps])
                 return [accumulate(k, self.second, carried[0], a, b)]
 
-            (total,) = k.reduce(self.taps, [k.s.const(0, accumulator)], step)
-            give_with_bias(k, result, [self.image, output, row, x], total, bias, output)
+            total = sum_with_bias(k, self.second, output, self.taps, step)
+            k.give(result, [self.image, output, row, x], total)
 
         k.nest([self.places, self.columns], body, contraction=(0, 1))
 
