@@ -36,6 +36,9 @@ from passes.lower.onnx_to_krnl.scalars import (
 )
 from runtime.errors import InternalError, UnsupportedError
 
+RESHAPED = frozenset(("", name) for name in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"))
+"""Operators that keep all elements in order of rows."""
+
 
 def layout_of_value(value: SSAValue) -> Layout:
     """The layout of a tensor's buffer, from its type."""
@@ -141,13 +144,25 @@ class Kernel(Emitter):
     def result_layout(self, result: SSAValue) -> Layout:
         """The layout in which a root's result is stored: an output's, where one takes each element.
 
-        Behind a root that computes elements one by one, loops best go in that order.
+        Behind a root that computes elements one by one, loops best go in that order. Elements of
+        one in order of rows stand in that order under another shape, too.
         """
+        dims = self.dims(result)
         for output in self.outputs:
             layout = self.layout(output)
-            if not layout.panel and self.dims(output) == self.dims(result):
+            if not layout.panel and self.dims(output) == dims:
                 return layout
+            if layout == Layout.row_major(len(layout.order)) and self._is_reshaped(output, result):
+                return Layout.row_major(len(dims))
         return self.layout(result)
+
+    def _is_reshaped(self, output: SSAValue, result: SSAValue) -> bool:
+        """Whether an output is a root's result under another shape."""
+        op = output.owner
+        while output is not result and isinstance(op, OnnxOp) and key_of(op) in RESHAPED:
+            output = op.operands[0]
+            op = output.owner
+        return output is result
 
     def place(self, value: SSAValue, entries: Sequence[Affine]) -> list[Affine]:
         """Where an element of a tensor stands in its buffer."""

@@ -40,3 +40,28 @@ def test_loops_go_in_the_order_in_which_the_result_is_stored(operator: str) -> N
     assert all(re.search(rf"(, |^){innermost}( \+ \d+)?$", store) for store in stores[-1:])
     rng = np.random.default_rng(0)
     check(model, {name: rng.standard_normal(SIZE).astype(np.float32) for name in inputs}, atol=1e-5)
+
+
+def test_loops_go_in_the_order_in_which_a_reshaped_result_is_stored() -> None:
+    """Images of a detector's scales: channels-last, behind one another, as rows of boxes."""
+    shape = np.array([1, 48, 48])
+    constants = {name: np.ones((24, 3, 1, 1), np.float32) * (n + 1) for n, name in enumerate("vw")}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"]),
+        helper.make_node("Conv", ["x", "w"], ["b"]),
+        helper.make_node("Concat", ["a", "b"], ["t"], axis=1),
+        helper.make_node("Reshape", ["t", "shape"], ["y"]),
+    ]
+    model = make_model(nodes, {"x": (np.float32, [1, 3, 6, 8])}, constants | {"shape": shape})
+    text = compiler.lower(
+        model, to="krnl", passes=compiler.Pipeline.default().until("krnl-schedule")
+    ).as_text()
+    kernel = text[text.index("func.func @concat") :]
+    kernel = kernel[: kernel.index("func.return")]
+    # Channels are an outer loop, and lie side by side where they are read.
+    innermost = [loops[-1] for loops in re.findall(r"(?:-> (%\w+) = 0 to \w+,? ?)+\)", kernel)]
+    assert len(innermost) == 2
+    loads = re.findall(r"krnl.load %\w+\[(.*)\]", kernel)
+    assert len(loads) == 2 and not any(load.endswith(last) for load in loads for last in innermost)
+    x = np.random.default_rng(0).standard_normal((1, 3, 6, 8)).astype(np.float32)
+    check(model, {"x": x}, atol=1e-5)
