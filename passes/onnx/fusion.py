@@ -10,13 +10,17 @@ from dialects.onnx.constants import single_element
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.shape.helpers import permutation
-from dialects.onnx.types import dims_of, element_type_of, layout_of
+from dialects.onnx.types import dims_of, element_type_of, layout_of, panel_of
+from passes.lower.onnx_to_krnl.convolution_chain import buffer_dims
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
 from passes.onnx.bind_parameters import parameter
 from passes.onnx.groups import Group
 
 CHANNELS_LAST = (0, 2, 3, 1)
 """The layout of images whose channels are neighbours in memory."""
+
+MOST_BETWEEN = 262_144
+"""Bytes that a kernel keeps on a thread's stack, and in its cache, of what two roots share."""
 
 CONTRACTIONS = frozenset(
     [
@@ -113,7 +117,8 @@ def goes_by_rows(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
     """Whether a depthwise convolution may go along with the one of a group, row by row, and gains.
 
     Both are of channels-last images of known sizes without padding of their own. What lies between
-    is larger than the core's cache: it would be written to memory and read again.
+    is larger than the core's cache: it would be written to memory and read again. Some rows of it
+    are no more than a thread may keep.
     """
     first, between = group.root, op.operands[0]
     assert first is not None
@@ -127,12 +132,15 @@ def goes_by_rows(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
         return False
     if any(any(each.get("pads") or ()) for each in (first, op)) or first.get("group") != 1:
         return False
+    if not panel_of(first.operands[1].type):
+        return False
     computed, padded, result = (dims_of(value.type) or () for value in values)
     if computed[:2] != padded[:2] or not padded[1:2] == result[1:2] == (op.get("group"),):
         return False
     sizes = [n for n in padded[1:] if isinstance(n, int)]
-    bits = getattr(element_type_of(between.type), "bitwidth", 0)
-    return prod(sizes) * bits // 8 > cache_bytes
+    width = getattr(element_type_of(between.type), "bitwidth", 0) // 8
+    is_small = prod(buffer_dims(first, op)) * width <= MOST_BETWEEN
+    return is_small and prod(sizes) * width > cache_bytes
 
 
 def _is_known(value: SSAValue) -> bool:

@@ -104,6 +104,8 @@ CHAINS = {
     "more padding than rows": ([1, 3, 2, 5], 18, (1, 1), (3, 1, 1), (4, 2, 3, 2)),
     "a first layer": ([1, 3, 33, 33], 32, (3, 2), (3, 1, 1), (1, 1, 1, 1)),
     "steps over rows": ([1, 4, 17, 17], 24, (1, 1), (2, 3, 1), (0, 0, 0, 0)),
+    "bands without padding": ([1, 4, 53, 6], 24, (1, 1), (3, 1, 1), (0, 0, 0, 0)),
+    "bands of padded rows": ([1, 4, 52, 6], 24, (1, 1), (3, 1, 1), (1, 1, 1, 1)),
     "a window of one": ([1, 4, 6, 6], 24, (1, 1), (1, 1, 1), (1, 1, 1, 1)),
     "a single row": ([3, 4, 1, 6], 40, (1, 1), (3, 1, 1), (1, 1, 1, 1)),
 }
@@ -188,6 +190,7 @@ def test_threads_share_bands() -> None:
         pytest.param({"uses": 2}, id="what lies between is used twice"),
         pytest.param({"cache_bytes": 32 * 16 * 16 * 4}, id="what lies between stays in the cache"),
         pytest.param({"sizes": [1, 8, "h", 14]}, id="rows of an unknown number"),
+        pytest.param({"sizes": [1, 8, 2, 600]}, id="rows that are too long for a buffer"),
     ],
 )
 def test_others_are_two_kernels(change: dict[str, Any]) -> None:

@@ -12,12 +12,13 @@ between would not stay in the cache, `onnx-form-dispatches` puts both into one d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
+from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import panel_of
+from dialects.onnx.types import dims_of, panel_of
 from passes.lower.index import Affine, affine
-from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.contractions import (
     accumulate,
     spatial_attribute,
@@ -42,6 +43,21 @@ def convolution_chain(k: Kernel, first: OnnxOp, second: OnnxOp) -> None:
     k.nest([pair.images, pair.bands, pair.groups], pair.band)
 
 
+def buffer_dims(first: OnnxOp, second: OnnxOp) -> tuple[int, int, int]:
+    """Rows, places and channels of the buffer for what lies between two convolutions."""
+    channels, _, width = _numbers((dims_of(second.operands[0].type) or ())[1:])
+    panel = panel_of(first.operands[1].type) or channels
+    columns = panel if channels % panel == 0 else channels
+    # A power of two: which row of the buffer it is takes no division.
+    return 1 << (_span(second) - 1).bit_length(), width, columns
+
+
+def _span(second: OnnxOp) -> int:
+    """Rows under a window."""
+    taps, *_ = _numbers((dims_of(second.operands[1].type) or ())[2:])
+    return (taps - 1) * spatial_attribute(second, "dilations", 2)[0] + 1
+
+
 class _Pair:
     """Sizes of both convolutions, and the steps of a band."""
 
@@ -61,31 +77,27 @@ class _Pair:
         self.taps = _numbers(k.dims(second.operands[1])[2:])
         self.strides = spatial_attribute(second, "strides", 2)
         self.dilations = spatial_attribute(second, "dilations", 2)
-        self.span = (self.taps[0] - 1) * self.dilations[0] + 1
+        self.span = _span(second)
         self.overlap = max(self.span - self.strides[0], 0)
-        # A power of two: which row of the buffer it is takes no division.
-        self.slots = 1 << (self.span - 1).bit_length()
-        panel = panel_of(first.operands[1].type) or self.channels
-        self.columns = panel if self.channels % panel == 0 else self.channels
+        self.slots, _, self.columns = buffer_dims(first, second)
         self.groups = self.channels // self.columns
         self.bands = self._bands()
 
     def _bands(self) -> int:
-        """Bands of rows: enough for threads, few enough that little is computed twice."""
+        """Equal bands of rows: enough for threads, so few that little is computed twice."""
         images = self.images if isinstance(self.images, int) else 1
         wanted = -(-ENOUGH_UNITS // max(1, images * self.groups))
         most = int(MOST_COMPUTED_TWICE * self.rows * self.strides[0] / max(self.overlap, 1))
-        return max(1, min(wanted, most, self.rows))
+        few = range(1, max(1, min(wanted, most)) + 1)
+        return max(count for count in few if self.rows % count == 0)
 
     def band(self, ivs: list[Affine]) -> None:
         """A band of rows, for a group of the channels."""
         k = self.k
         self.image, band, group = ivs
         self.channel = group * self.columns
-        height = -(-self.rows // self.bands)
+        height = self.rows // self.bands
         start, end = band * height, band * height + height
-        if self.rows % self.bands:
-            end = index_ops.minimum(k, end, self.rows)
         self.between = k.scratch([self.slots, self.padded_width, self.columns], self.element)
         for side in ((0, self.left), (self.left + self.width, self.padded_width)):
             if side[0] < side[1]:
@@ -178,7 +190,6 @@ class _Pair:
         k.nest([self.places, self.columns], body, contraction=(0, 1))
 
 
-def _numbers(dims: object) -> list[int]:
+def _numbers(dims: Iterable[Dim]) -> list[int]:
     """Sizes that are known as numbers."""
-    found = list(dims)  # type: ignore[call-overload]
-    return [dim for dim in found if isinstance(dim, int)]
+    return [dim for dim in dims if isinstance(dim, int)]
