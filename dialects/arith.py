@@ -149,6 +149,12 @@ class _ComparisonOp(IRDLOperation, ABC):
         return op
 
 
+def has_flag(op: Operation, flag: FastMathFlag) -> bool:
+    """Whether an operation of `arith` or `math` has a fast-math flag."""
+    flags = op.properties.get("fastmath")
+    return isinstance(flags, FastMathFlagsAttr) and flag in flags.data
+
+
 def _conditions(kind: Attribute) -> Attribute:
     """i1, or a vector of as many."""
     return VectorType(i1, kind.shape) if isinstance(kind, VectorType) else i1

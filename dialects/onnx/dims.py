@@ -367,6 +367,13 @@ def product(dims: Iterable[Dim]) -> Dim:
     return result
 
 
+def numbers_of(dims: Iterable[Dim]) -> list[int]:
+    """Sizes that the caller knows to be numbers."""
+    numbers = list(dims)
+    assert all(isinstance(dim, int) for dim in numbers), "a size is not known"
+    return numbers  # type: ignore[return-value]
+
+
 def symbols_of(dim: Dim) -> frozenset[str]:
     """Names of the symbols that a size depends on."""
     if isinstance(dim, int):

@@ -7,17 +7,15 @@ from math import prod
 from xdsl.ir import SSAValue
 
 from dialects.onnx.constants import single_element
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import Dim, numbers_of
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, element_type_of, layout_of, panel_of
 from passes.lower.onnx_to_krnl.convolution_chain import buffer_dims
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
+from passes.onnx.assign_layouts.layouts import channels_last
 from passes.onnx.bind_parameters import parameter
 from passes.onnx.groups import Group
-
-CHANNELS_LAST = (0, 2, 3, 1)
-"""The layout of images whose channels are neighbours in memory."""
 
 MOST_BETWEEN = 262_144
 """Bytes that a kernel keeps on a thread's stack, and in its cache, of what two roots share."""
@@ -126,7 +124,7 @@ def goes_by_rows(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
     if not all(isinstance(amount, int) for given in pads for amount in given or ()):
         return False
     values = [first.results[0], between, op.results[0]]
-    if any(layout_of(value.type) != CHANNELS_LAST for value in values):
+    if any(layout_of(value.type) != channels_last(4) for value in values):
         return False
     if not all(_is_known(value) for value in (*values, *first.operands[:2], op.operands[1])):
         return False
@@ -137,7 +135,7 @@ def goes_by_rows(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
     computed, padded, result = (dims_of(value.type) or () for value in values)
     if computed[:2] != padded[:2] or not padded[1:2] == result[1:2] == (op.get("group"),):
         return False
-    sizes = [n for n in padded[1:] if isinstance(n, int)]
+    sizes = numbers_of(padded[1:])
     width = getattr(element_type_of(between.type), "bitwidth", 0) // 8
     is_small = prod(buffer_dims(first, op)) * width <= MOST_BETWEEN
     return is_small and prod(sizes) * width > cache_bytes

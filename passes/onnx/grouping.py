@@ -180,9 +180,9 @@ class Grouping:
         group = self.group_of.get(owner) if isinstance(owner, Operation) else None
         if group is None or group.root is None or key_of(group.root) != ("", name):
             return None
-        inner = value
-        if may_be_framed and owner is not group.root and key_of(owner) in FRAMES:  # type: ignore[arg-type]
-            inner = owner.operands[0]  # type: ignore[union-attr]
+        assert isinstance(owner, Operation)
+        is_frame = may_be_framed and owner is not group.root and key_of(owner) in FRAMES
+        inner = owner.operands[0] if is_frame else value
         if group.paths.get(inner) != (group.root.results[0],) or not value.has_one_use():
             return None
         others = (r for op in group.ops for r in op.results if r is not value)

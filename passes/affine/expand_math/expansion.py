@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import func, math
-from xdsl.dialects.arith import FastMathFlag, FastMathFlagsAttr
+from xdsl.dialects.arith import FastMathFlag
 from xdsl.dialects.builtin import (
     FunctionType,
     IntegerType,
@@ -24,6 +24,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region
 from xdsl.passes import ModulePass
 
+from dialects.arith import has_flag
 from dialects.math import ErfcOp, SincosOp
 from dialects.onnx.locations import place_of
 from passes.affine.expand_math import (
@@ -135,7 +136,7 @@ class Helpers:
     def function(self, name: str, op: Operation) -> str:
         """The symbol of the function that computes `name` of `op`'s operands."""
         operands = op.operand_types
-        is_exact = name not in APPROXIMATIONS or not _is_approximate(op)
+        is_exact = name not in APPROXIMATIONS or not has_flag(op, FastMathFlag.APPROX_FUNC)
         build = FUNCTIONS[name] if is_exact else APPROXIMATIONS[name]
         key = (build, tuple(operands))
         if key not in self._names:
@@ -158,11 +159,6 @@ class Helpers:
         self._symbols[symbol] = function
         self._block.add_op(function)
         return symbol
-
-
-def _is_approximate(op: Operation) -> bool:
-    flags = op.properties.get("fastmath")
-    return isinstance(flags, FastMathFlagsAttr) and FastMathFlag.APPROX_FUNC in flags.data
 
 
 def symbol_of(name: str, operands: Sequence[Attribute]) -> str:

@@ -11,9 +11,9 @@ what the functions make of them is in the package's docstring.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from passes.affine.expand_math.body import F32, F64, Body, Value
+from passes.affine.expand_math.body import F32, F64, Body, Format, Value
 
 LOG2E = 1.4426950408889634
 
@@ -23,7 +23,7 @@ LN2 = {
     F64: (0.6931471803691238, 1.9082149292705877e-10),
 }
 
-# The same where 3 ulp do: the nearest float is off by 2^-29, which n <= 128 makes 2^-22.
+# The same where a few ulp do: the nearest float is off by 2^-29, which n <= 128 makes 2^-22.
 LN2_NORMAL = {F32: (0.69314718246,), F64: LN2[F64]}
 
 # (e^r - 1 - r) / r^2 on |r| <= ln2 / 2; error of e^r - 1 relative 2^-25.8 (f32), 2^-61.6 (f64).
@@ -44,7 +44,7 @@ EXPM1 = {
     ),
 }
 
-# (e^r - 1) / r on |r| <= ln2 / 2 where 3 ulp do; error of e^r relative 2^-23.4 (f32).
+# (e^r - 1) / r on |r| <= ln2 / 2 where a few ulp do; error of e^r relative 2^-23.4 (f32).
 EXP_NORMAL = {
     F32: (0.9999997, 0.49999148, 0.1666766, 0.041898154, 0.008288527),
     F64: (1.0, *EXPM1[F64]),
@@ -117,7 +117,7 @@ def exp_normal(b: Body, x: Value) -> Value:
     fmt = x.format
     lowest, highest = EXP_NORMAL_BOUNDS[fmt]
     x = b.at_most(b.at_least(x, lowest), highest)
-    r, n = reduce(b, x, fmt.bias, LN2_NORMAL[fmt])
+    r, n = reduce(b, x, fmt.bias, LN2_NORMAL)
     power = power_of_two(n, fmt.mantissa)
     return b.product(b.polynomial(r, (1.0, *EXP_NORMAL[fmt])), power)
 
@@ -184,7 +184,7 @@ def _hyperbolic_parts(b: Body, x: Value) -> tuple[Value, Value, Value, Value, Va
 
 
 def reduce(
-    b: Body, x: Value, offset: int, ln2: Sequence[float] | None = None
+    b: Body, x: Value, offset: int, ln2: Mapping[Format, Sequence[float]] = LN2
 ) -> tuple[Value, Value]:
     """r = x - n ln2 for the integer n nearest to x / ln2, and n + offset in the low bits of an
     integer (whose higher bits are those of the shifter). ``ln2`` are the parts of a sum."""
@@ -193,7 +193,7 @@ def reduce(
     shifted = b.fma(LOG2E, x, shifter)
     n = shifted - shifter
     r = x
-    for part in LN2[fmt] if ln2 is None else ln2:
+    for part in ln2[fmt]:
         r = b.fma(-part, n, r)
     return r, shifted.bits()
 

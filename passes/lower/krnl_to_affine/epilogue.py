@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from xdsl.dialects import memref, vector
-from xdsl.dialects.arith import FastMathFlag, FastMathFlagsAttr
+from xdsl.dialects.arith import FastMathFlag
 from xdsl.dialects.builtin import MemRefType
 from xdsl.ir import Block, Operation, SSAValue
 
 from dialects import affine
+from dialects.arith import has_flag
 
 _LOADS = (
     affine.LoadOp,
@@ -35,7 +36,8 @@ def finish_one_by_one(block: Block) -> None:
     """
     behind: list[Operation] = []
     op = block.last_op
-    while op is not None and not op.regions and not _is_sum(op):
+    # What adds up unrolled taps may be reordered.
+    while op is not None and not op.regions and not has_flag(op, FastMathFlag.REASSOC):
         behind.append(op)
         op = op.prev_op
     stores = [op for op in reversed(behind) if isinstance(op, _STORES)]
@@ -62,12 +64,6 @@ def finish_one_by_one(block: Block) -> None:
     for op in order:
         op.detach()
         block.add_op(op)
-
-
-def _is_sum(op: Operation) -> bool:
-    """Whether an operation adds a term to a sum of taps that are unrolled."""
-    flags = op.properties.get("fastmath")
-    return isinstance(flags, FastMathFlagsAttr) and FastMathFlag.REASSOC in flags.data
 
 
 def _buffer(op: Operation) -> SSAValue:

@@ -250,6 +250,16 @@ def spatial_attribute(op: OnnxOp, name: str, rank: int) -> tuple[int, ...]:
     return tuple(op.get(name) or (1,) * rank)
 
 
+def under_window(op: OnnxOp, place: Sequence[Affine], taps: Sequence[Affine]) -> list[Affine]:
+    """Where taps of a window at a place of the result lie, counted with the padding."""
+    rank = len(place)
+    strides, dilations = (spatial_attribute(op, name, rank) for name in ("strides", "dilations"))
+    return [
+        p * stride + tap * dilation
+        for p, stride, tap, dilation in zip(place, strides, taps, dilations, strict=True)
+    ]
+
+
 @root("Conv", "ConvInteger", fuses="none")
 def conv(k: Kernel, op: OnnxOp) -> None:
     """A sum over kernel taps of products over channels.
@@ -263,8 +273,6 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     rank = len(dims) - 2
     groups = op.get("group")
     channels, outputs = weight_dims[1], dims[1]
-    strides = spatial_attribute(op, "strides", rank)
-    dilations = spatial_attribute(op, "dilations", rank)
     pads = op.get("pads") or (0,) * (2 * rank)
     before, after = pads[:rank], pads[rank:]
     if rank == 0:
@@ -291,10 +299,8 @@ def conv(k: Kernel, op: OnnxOp) -> None:
         def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
             channel = taps[-2 if narrow else -1]
             window = [tap for tap in taps if tap is not channel]
-            at = [
-                p * s + w * d - b
-                for p, s, w, d, b in zip(place, strides, window, dilations, before, strict=True)
-            ]
+            places = under_window(op, place, window)
+            at = [entry - pad for entry, pad in zip(places, before, strict=True)]
             a = k.read(data, [image, k.times(group, channels) + channel, *at])
             b = k.read(weight, [output, channel, *window])
             return [accumulate(k, op, carried[0], a, b)]
@@ -331,18 +337,17 @@ def sum_with_bias(
     """
     element = k.element(op.results[0])
     accumulator = accumulator_type(element)
+    bias = op.operands[2] if len(op.operands) > 2 and not is_none(op.operands[2]) else None
 
-    def bias() -> Scalar:
-        """What is added; read where it is needed, as it takes registers from the sum."""
-        if len(op.operands) < 3 or is_none(op.operands[2]):
-            return k.s.const(0, accumulator)
-        return k.s.cast(k.read(op.operands[2], [output]), accumulator)
+    def offset(value: SSAValue) -> Scalar:
+        """The bias; read where it is needed, as it takes registers from the sum."""
+        return k.s.cast(k.read(value, [output]), accumulator)
 
-    if prod(tap if isinstance(tap, int) else LONG_SUM for tap in taps) < LONG_SUM:
-        return k.s.cast(k.reduce(taps, [bias()], step)[0], element)
-    (total,) = k.reduce(taps, [k.s.const(0, accumulator)], step)
-    if len(op.operands) > 2 and not is_none(op.operands[2]):
-        total = k.s.add(total, bias())
+    is_short = prod(tap if isinstance(tap, int) else LONG_SUM for tap in taps) < LONG_SUM
+    start = k.s.const(0, accumulator) if bias is None or not is_short else offset(bias)
+    (total,) = k.reduce(taps, [start], step)
+    if bias is not None and not is_short:
+        total = k.s.add(total, offset(bias))
     return k.s.cast(total, element)
 
 
@@ -354,7 +359,6 @@ def _padded_planes(k: Kernel, op: OnnxOp) -> None:
     data, weight = op.operands[:2]
     dims, pads = k.dims(op.results[0]), op.get("pads")
     element = k.element(data)
-    strides, dilations = (spatial_attribute(op, name, 2) for name in ("strides", "dilations"))
     (top, bottom), (left, right) = (
         (pads[axis], pads[axis] + size)
         for axis, size in enumerate(k.dims(data)[2:])
@@ -376,11 +380,9 @@ def _padded_planes(k: Kernel, op: OnnxOp) -> None:
 
         def sum_of_taps(at: list[Affine]) -> None:
             def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-                entries = [
-                    p * s + t * d for p, s, t, d in zip(at, strides, taps, dilations, strict=True)
-                ]
+                a = k.load(padded, under_window(op, at, taps), element)
                 b = k.read(weight, [ivs[1], affine(0), *taps])
-                return [accumulate(k, op, carried[0], k.load(padded, entries, element), b)]
+                return [accumulate(k, op, carried[0], a, b)]
 
             total = sum_with_bias(k, op, ivs[1], k.dims(weight)[2:], step)
             k.give(op.results[0], [*ivs, *at], total)

@@ -12,10 +12,9 @@ between would not stay in the cache, `onnx-form-dispatches` puts both into one d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import prod
 
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import numbers_of
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import dims_of, panel_of
 from passes.lower.index import Affine, affine
@@ -23,6 +22,7 @@ from passes.lower.onnx_to_krnl.contractions import (
     accumulate,
     spatial_attribute,
     sum_with_bias,
+    under_window,
 )
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.padding import fill_of, pad_amounts
@@ -45,8 +45,8 @@ def convolution_chain(k: Kernel, first: OnnxOp, second: OnnxOp) -> None:
 
 def buffer_dims(first: OnnxOp, second: OnnxOp) -> tuple[int, int, int]:
     """Rows, places and channels of the buffer for what lies between two convolutions."""
-    channels, _, width = _numbers((dims_of(second.operands[0].type) or ())[1:])
-    panel = panel_of(first.operands[1].type) or channels
+    channels, _, width = numbers_of((dims_of(second.operands[0].type) or ())[1:])
+    panel = panel_of(first.operands[1].type)
     columns = panel if channels % panel == 0 else channels
     # A power of two: which row of the buffer it is takes no division.
     return 1 << (_span(second) - 1).bit_length(), width, columns
@@ -54,7 +54,7 @@ def buffer_dims(first: OnnxOp, second: OnnxOp) -> tuple[int, int, int]:
 
 def _span(second: OnnxOp) -> int:
     """Rows under a window."""
-    taps, *_ = _numbers((dims_of(second.operands[1].type) or ())[2:])
+    taps, *_ = numbers_of((dims_of(second.operands[1].type) or ())[2:])
     return (taps - 1) * spatial_attribute(second, "dilations", 2)[0] + 1
 
 
@@ -69,17 +69,15 @@ class _Pair:
         self.given = between if self.pad is None else self.pad.operands[0]
         self.element = k.element(between)
         self.images, *known = k.dims(self.given)
-        self.channels, self.height, self.width = _numbers(known)
-        self.padded_width = _numbers(k.dims(between))[-1]
-        self.rows, self.places = _numbers(k.dims(second.results[0])[2:])
+        self.channels, self.height, self.width = numbers_of(known)
+        self.rows, self.places = numbers_of(k.dims(second.results[0])[2:])
         before = [affine(0)] * 4 if self.pad is None else pad_amounts(k, self.pad)[0]
         self.top, self.left = (amount.constant for amount in before[2:])
-        self.taps = _numbers(k.dims(second.operands[1])[2:])
+        self.taps = numbers_of(k.dims(second.operands[1])[2:])
         self.strides = spatial_attribute(second, "strides", 2)
-        self.dilations = spatial_attribute(second, "dilations", 2)
         self.span = _span(second)
         self.overlap = max(self.span - self.strides[0], 0)
-        self.slots, _, self.columns = buffer_dims(first, second)
+        self.slots, self.padded_width, self.columns = buffer_dims(first, second)
         self.groups = self.channels // self.columns
         self.bands = self._bands()
 
@@ -140,27 +138,21 @@ class _Pair:
         """A row of the first convolution, and of what is computed between."""
         k, (data, weight) = self.k, self.first.operands[:2]
         result, y = self.first.results[0], row - self.top
-        _, inputs, *window = _numbers(k.dims(weight))
-        strides = spatial_attribute(self.first, "strides", 2)
-        dilations = spatial_attribute(self.first, "dilations", 2)
+        _, inputs, *window = numbers_of(k.dims(weight))
+        point = [affine(0)] * 2 if prod(window) == 1 else []
 
         def body(ivs: list[Affine]) -> None:
             x, column = ivs
             output = self.channel + column
 
             def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-                *places, channel = taps if prod(window) > 1 else [affine(0), affine(0), *taps]
-                at = [
-                    place * stride + tap * dilation
-                    for place, stride, tap, dilation in zip(
-                        (y, x), strides, places, dilations, strict=True
-                    )
-                ]
+                *places, channel = [*point, *taps]
+                at = under_window(self.first, [y, x], places)
                 a = k.read(data, [self.image, channel, *at])
                 b = k.read(weight, [output, channel, *places])
                 return [accumulate(k, self.first, carried[0], a, b)]
 
-            taps = [*window, inputs] if prod(window) > 1 else [inputs]
+            taps = [inputs] if point else [*window, inputs]
             k.bound[result] = sum_with_bias(k, self.first, output, taps, step)
             value = k.read(self.given, [self.image, output, y, x])
             del k.bound[result]
@@ -171,16 +163,14 @@ class _Pair:
     def slide(self, row: Affine) -> None:
         """A row of the depthwise convolution."""
         k, weight, result = self.k, self.second.operands[1], self.second.results[0]
-        (down, along), (apart, beside) = self.strides, self.dilations
 
         def body(ivs: list[Affine]) -> None:
             x, column = ivs
             output = self.channel + column
 
             def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-                slot = (row * down + taps[0] * apart) % self.slots
-                at = [slot, x * along + taps[1] * beside, column]
-                a = k.load(self.between, at, self.element)
+                y, place = under_window(self.second, [row, x], taps)
+                a = k.load(self.between, [y % self.slots, place, column], self.element)
                 b = k.read(weight, [output, affine(0), *taps])
                 return [accumulate(k, self.second, carried[0], a, b)]
 
@@ -188,8 +178,3 @@ class _Pair:
             k.give(result, [self.image, output, row, x], total)
 
         k.nest([self.places, self.columns], body, contraction=(0, 1))
-
-
-def _numbers(dims: Iterable[Dim]) -> list[int]:
-    """Sizes that are known as numbers."""
-    return [dim for dim in dims if isinstance(dim, int)]

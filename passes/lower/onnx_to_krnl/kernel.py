@@ -34,10 +34,8 @@ from passes.lower.onnx_to_krnl.scalars import (
     Scalar,
     storage_type,
 )
+from passes.lower.onnx_to_krnl.views import SHAPES
 from runtime.errors import InternalError, UnsupportedError
-
-RESHAPED = frozenset(("", name) for name in ("Reshape", "Flatten", "Squeeze", "Unsqueeze"))
-"""Operators that keep all elements in order of rows."""
 
 
 def layout_of_value(value: SSAValue) -> Layout:
@@ -158,11 +156,12 @@ class Kernel(Emitter):
 
     def _is_reshaped(self, output: SSAValue, result: SSAValue) -> bool:
         """Whether an output is a root's result under another shape."""
-        op = output.owner
-        while output is not result and isinstance(op, OnnxOp) and key_of(op) in RESHAPED:
-            output = op.operands[0]
+        while output is not result:
             op = output.owner
-        return output is result
+            if not isinstance(op, OnnxOp) or op.DOMAIN or op.OP_TYPE not in SHAPES:
+                return False
+            output = op.operands[0]
+        return True
 
     def place(self, value: SSAValue, entries: Sequence[Affine]) -> list[Affine]:
         """Where an element of a tensor stands in its buffer."""

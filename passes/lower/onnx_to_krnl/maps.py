@@ -15,6 +15,7 @@ from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import index_map
 from passes.lower.onnx_to_krnl.result_sizes import result_sizes
 from passes.lower.onnx_to_krnl.scalars import Scalar, i1
+from passes.lower.onnx_to_krnl.views import SHAPES
 from passes.onnx.bind_parameters import parameter
 
 Indices = Sequence[Affine]
@@ -104,7 +105,7 @@ def _reshape_forward(k: Kernel, op: OnnxOp, entries: Indices) -> list[Affine]:
     return remap(k, k.dims(op.operands[0]), k.dims(op.results[0]), entries)
 
 
-@index_map("Reshape", "Flatten", "Squeeze", "Unsqueeze", forward=_reshape_forward)
+@index_map(*SHAPES, forward=_reshape_forward)
 def reshape(k: Kernel, op: OnnxOp, number: int, entries: Indices) -> Scalar:
     """The same elements in the same order under other indices."""
     source = op.operands[0]

@@ -26,7 +26,7 @@ from math import prod
 from xdsl.dialects.builtin import i32
 from xdsl.ir import Attribute, SSAValue
 
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import numbers_of
 from dialects.onnx.ops import OnnxOp, StrassenMatMul, StrassenSums
 from dialects.onnx.types import is_none, panel_of
 from passes.lower.index import Affine, affine
@@ -46,7 +46,7 @@ def strassen_sums(k: Kernel, op: OnnxOp) -> None:
     """The left-hand sides of the seven products, of each row and the one half of the rows on."""
     assert isinstance(op, StrassenSums)
     data, sums, axis = op.data, op.sums, op.get("axis")
-    blocks, _, _, taps = _known(k.dims(sums))
+    blocks, _, _, taps = numbers_of(k.dims(sums))
     rows = _rows(k, data, axis)
     half = -(-rows // 2)
 
@@ -98,8 +98,8 @@ class _Product:
         self.axis: int = op.get("axis")
         self.block: int = op.get("block")
         self.head: int = op.get("head")
-        self.blocks, self.planes, _, self.taps = _known(k.dims(op.sums))
-        (self.columns,) = _known([k.dims(op.y)[self.axis]])
+        self.blocks, self.planes, _, self.taps = numbers_of(k.dims(op.sums))
+        (self.columns,) = numbers_of([k.dims(op.y)[self.axis]])
         self.width = panel_of(op.weight.type)
         self.rows = _rows(k, op.y, self.axis)
         self.half = -(-self.rows // 2)
@@ -208,11 +208,6 @@ class _Product:
 
         # The last panel has columns that the result lacks.
         k.nest([index_ops.minimum(k, start * -1 + self.columns, self.width)], element)
-
-
-def _known(dims: Sequence[Dim]) -> list[int]:
-    assert all(isinstance(dim, int) for dim in dims), "only known sizes are halved"
-    return list(dims)  # type: ignore[arg-type]
 
 
 def _choice(number: Affine, bits: Sequence[int]) -> Affine:

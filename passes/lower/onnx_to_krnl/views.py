@@ -13,7 +13,10 @@ from dialects.onnx.types import dims_of, layout_of, panel_of
 from passes.lower.onnx_to_krnl.layout import Layout
 from passes.lower.onnx_to_krnl.registry import key_of
 
-RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Transpose"})
+SHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+"""Operators that keep all elements in order of rows."""
+
+RESHAPES = frozenset({*SHAPES, "Identity", "Transpose"})
 """Operators whose result may be the operand's bytes under another shape; a Pack's always is."""
 
 
