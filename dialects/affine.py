@@ -4,8 +4,8 @@ Import every operation from here. `affine.parallel` and `affine.if` replace xDSL
 custom syntax; `affine.max` and `affine.prefetch` are added.
 
 Attributes that the lowering to `llvm` reads: on `affine.for` the loop options listed in
-`passes/lower/affine_to_llvm/control.py`, on `affine.parallel` the integer `grain`, the smallest
-number of iterations worth a thread.
+`passes/lower/affine_to_llvm/control.py` and `outline`, on `affine.parallel` the integer `grain`,
+the smallest number of iterations worth a thread.
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ from xdsl.utils.lexer import Span
 from xdsl.utils.mlir_lexer import MLIRTokenKind
 
 T = TypeVar("T")
+
+OUTLINE = "outline"
+"""Unit attribute of an `affine.for` without carried values: the loop becomes a function."""
 
 _PRECEDENCE = dict.fromkeys(AffineBinaryOpKind, 20) | {AffineBinaryOpKind.Add: 10}
 

@@ -13,6 +13,7 @@ the body, and the result stays the same.
                | `krnl.vectorize` %l lanes                    `lanes` iterations as one vector
                | `krnl.tensorize` (%rows, %columns) lanes     both at once: a register tile
                | `krnl.parallel` (%l...) grain                iterations shared out to threads
+               | `krnl.outline` %l                            the nest becomes a function
     iterate  ::= %r... `=` `krnl.iterate` `(` (%l `->` %iv `=` bound `to` bound),* `)`
                  [`iter_args` `(` (%acc `=` %init `:` type),* `)`] [`contraction` `(` n `,` n `)`]
                  `{` statement* [`krnl.yield` %v... `:` types] `}`
@@ -39,6 +40,7 @@ from dialects.krnl.schedule import (
     BlockOp,
     DefineLoopsOp,
     LoopType,
+    OutlineOp,
     ParallelOp,
     PermuteOp,
     TensorizeOp,
@@ -60,6 +62,7 @@ __all__ = [
     "Krnl",
     "LoadOp",
     "LoopType",
+    "OutlineOp",
     "ParallelOp",
     "PermuteOp",
     "StoreOp",

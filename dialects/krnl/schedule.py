@@ -162,6 +162,21 @@ class ParallelOp(IRDLOperation):
         _verify_positive(self, "grain", self.grain)
 
 
+@irdl_op_definition
+class OutlineOp(IRDLOperation):
+    """Makes a loop nest inside of another one a function of its own.
+
+    Registers are allocated for it alone then, and not for what the loops around it need elsewhere.
+    """
+
+    name = "krnl.outline"
+    handle = operand_def(LoopType)
+    assembly_format = "$handle attr-dict"
+
+    def __init__(self, handle: SSAValue) -> None:
+        super().__init__(operands=[handle])
+
+
 def _verify_positive(op: IRDLOperation, what: str, value: IntegerAttr[I64]) -> None:
     if value.value.data < 1:
         raise VerifyException(f"{op.name} needs a {what} of at least 1")
@@ -174,5 +189,6 @@ SCHEDULE_OPS: tuple[type[Operation], ...] = (
     VectorizeOp,
     TensorizeOp,
     ParallelOp,
+    OutlineOp,
 )
 """Operations that say how loops run, and nothing of what they compute."""

@@ -12,7 +12,8 @@ allow,
   two vectors of places side by side.
 * Another nest whose innermost loop runs over neighbours but holds a reduction runs that loop as
   vectors. Plain loops are left to LLVM's vectorizer.
-* A sum of products inside other loops becomes a register tile as well.
+* A sum of products inside other loops becomes a register tile as well; of several, each is a
+  function of its own, for which registers are allocated.
 * A nest that reads along one loop and writes along another goes in squares that stay in the cache.
 * The outermost loops of a nest with enough work are shared out to threads.
 
@@ -144,12 +145,14 @@ class ScheduleKrnl(ModulePass):
 
         Where the loops around it are not ``shared`` out, a large product is.
         """
-        for inner in list(nest.body.walk()):
-            if not isinstance(inner, krnl.IterateOp) or inner.inits:
-                continue
+        inside = [op for op in nest.body.walk() if isinstance(op, krnl.IterateOp) and not op.inits]
+        are_several = sum(inner.contraction is not None for inner in inside) > 1
+        for inner in inside:
             writer = Writer(inner, remarks)
             if inner.contraction is not None:
                 self.contraction(inner, writer)
+                if are_several:
+                    writer.outline()
                 if not shared and work_of(inner) >= FORKS_WORTH * self.parallel_work:
                     self.parallelize(inner, writer)
             elif is_vectorizable(inner):

@@ -141,6 +141,10 @@ class Writer:
             self.tiles[axis] = self.nest.loops[axis]
         self.ops.append(krnl.VectorizeOp(self.tiles[axis], lanes))
 
+    def outline(self) -> None:
+        """Makes the nest a function of its own."""
+        self.ops.append(krnl.OutlineOp(self.outer[0]))
+
     def loop(self, axis: int) -> ShareableLoop:
         """The outermost loop over an axis."""
         is_known = static(self.nest.extents[axis]) is not None

@@ -11,14 +11,11 @@ from dialects.onnx.dims import Dim, numbers_of
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, element_type_of, layout_of, panel_of
-from passes.lower.onnx_to_krnl.convolution_chain import buffer_dims
+from passes.lower.onnx_to_krnl.convolution_chain import MOST_BETWEEN, buffer_dims
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
 from passes.onnx.assign_layouts.layouts import channels_last
 from passes.onnx.bind_parameters import parameter
 from passes.onnx.groups import Group
-
-MOST_BETWEEN = 262_144
-"""Bytes that a kernel keeps on a thread's stack, and in its cache, of what two roots share."""
 
 CONTRACTIONS = frozenset(
     [
@@ -111,12 +108,12 @@ def weighs_columns(group: Group, product: OnnxOp) -> bool:
     return is_whole and is_last and result == (*dims[:-1], right[-1]) and isinstance(right[-1], int)
 
 
-def goes_by_rows(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
-    """Whether a depthwise convolution may go along with the one of a group, row by row, and gains.
+def goes_along(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
+    """Whether a depthwise convolution may go along with the one of a group, and gains.
 
-    Both are of channels-last images of known sizes without padding of their own. What lies between
-    is larger than the core's cache: it would be written to memory and read again. Some rows of it
-    are no more than a thread may keep.
+    Both are of channels-last images of known sizes without padding of their own. All of what lies
+    between for some channels is small; or all of it is larger than the core's cache, so that it
+    would be written to memory and read again, and some rows of it are small.
     """
     first, between = group.root, op.operands[0]
     assert first is not None
@@ -137,8 +134,10 @@ def goes_by_rows(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
         return False
     sizes = numbers_of(padded[1:])
     width = getattr(element_type_of(between.type), "bitwidth", 0) // 8
-    is_small = prod(buffer_dims(first, op)) * width <= MOST_BETWEEN
-    return is_small and prod(sizes) * width > cache_bytes
+    rows, *line = buffer_dims(first, op, cache_bytes)
+    is_whole = rows >= sizes[1]
+    is_small = rows * prod(line) * width <= MOST_BETWEEN
+    return is_small and (is_whole or prod(sizes) * width > cache_bytes)
 
 
 def _is_known(value: SSAValue) -> bool:

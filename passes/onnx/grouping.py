@@ -21,7 +21,7 @@ from passes.onnx.bind_parameters import symbolic_attributes
 from passes.onnx.fusion import (
     COSTLY,
     READ_ONCE,
-    goes_by_rows,
+    goes_along,
     keeps_neighbours,
     result_dims,
     weighs_columns,
@@ -166,7 +166,7 @@ class Grouping:
     def _absorb_convolution(self, op: OnnxOp, group: Group) -> None:
         """Joins a depthwise convolution with one in front of it whose result would go to memory."""
         producer = self._only_producer(op.operands[0], "Conv", may_be_framed=True)
-        if producer is not None and goes_by_rows(producer, op, self.cache_bytes):
+        if producer is not None and goes_along(producer, op, self.cache_bytes):
             self._merge(producer, group)
 
     def _only_producer(

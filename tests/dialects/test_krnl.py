@@ -27,6 +27,7 @@ builtin.module {
     krnl.vectorize %j 8
     krnl.tensorize(%i1, %j) 16
     krnl.parallel(%i0, %j) 3
+    krnl.outline %i0
     krnl.iterate (%i -> %row = 0 to %m, %j -> %column = -1 to 5) contraction(0, 1) {
       %zero = arith.constant 0.000000e+00 : f32
       %k = krnl.define_loops 1

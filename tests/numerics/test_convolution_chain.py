@@ -17,8 +17,8 @@ import compiler
 from compiler.pipeline import Pipeline
 from runtime.network import Network
 
-ALWAYS, NEVER = 0, 1 << 40
-"""Sizes of a cache in which nothing, and everything, stays."""
+ROWS, WHOLE = 0, 1 << 22
+"""Sizes of a cache in which nothing stays, and some channels of an image."""
 
 
 def floats(*shape: int, seed: int = 0) -> np.ndarray:
@@ -29,9 +29,8 @@ def floats(*shape: int, seed: int = 0) -> np.ndarray:
 def compiled(model: onnx.ModelProto, cache_bytes: int, unit: str = VECTOR_UNITS[1]) -> Network:
     """The model for a core with such a cache and vector unit."""
     pipeline = Pipeline.default()
-    pipeline = pipeline.replace(
-        "onnx-form-dispatches", f"onnx-form-dispatches{{cache-bytes={cache_bytes}}}"
-    )
+    for name in ("onnx-form-dispatches", "lower-krnl"):
+        pipeline = pipeline.replace(name, f"{name}{{cache-bytes={cache_bytes}}}")
     for name in ("onnx-assign-layouts", "krnl-schedule"):
         pipeline = pipeline.replace(name, f"{name}{{{unit}}}")
     return compiler.compile(model, passes=pipeline, cache=False)
@@ -79,21 +78,34 @@ def chain_model(
     return make_model(nodes, {"x": (dtype, sizes)}, weights)
 
 
+def separate(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with what lies between as a result, too, so that both are kernels of their own."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    made.graph.output.append(helper.make_empty_tensor_value_info("m"))
+    return made
+
+
 def compare(model: onnx.ModelProto, x: np.ndarray, unit: str) -> None:
-    """One kernel and two give the same, which is what onnx.reference says."""
-    joined = compiled(model, ALWAYS, unit)
-    assert is_joined(joined)
-    got = joined.run({"x": x})["y"]
-    alone = compiled(model, NEVER, unit)
+    """One kernel of either kind and two give the same, which is what onnx.reference says."""
+    alone = compiled(separate(model), WHOLE, unit)
     assert not is_joined(alone)
     (exact,) = ReferenceEvaluator(model).run(None, {"x": x})
     scale = np.abs(exact).max(initial=0)
-    for expected in (alone.run({"x": x})["y"], exact):
-        assert got.shape == expected.shape
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * scale)
+    for cache_bytes in (ROWS, WHOLE):
+        joined = compiled(model, cache_bytes, unit)
+        assert is_joined(joined) or cache_bytes == WHOLE
+        got = joined.run({"x": x})["y"]
+        for expected in (alone.run({"x": x})["y"], exact):
+            assert got.shape == expected.shape
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5 * scale)
 
 
 CHAINS = {
+    "groups of a small image": ([1, 8, 14, 14], 256, (1, 1), (3, 1, 1), (1, 1, 1, 1)),
+    "groups of half the places": ([2, 8, 7, 9], 192, (1, 1), (5, 2, 1), (2, 2, 1, 3)),
+    "groups of taps apart": ([1, 5, 9, 9], 256, (1, 1), (3, 1, 2), (2, 2, 2, 2)),
+    "groups without padding": ([1, 5, 9, 9], 256, (3, 1), (3, 1, 1), (0, 0, 0, 0)),
     "a bottleneck": ([1, 8, 14, 14], 48, (1, 1), (3, 1, 1), (1, 1, 1, 1)),
     "half the places": ([2, 5, 15, 13], 96, (1, 1), (3, 2, 1), (1, 1, 1, 1)),
     "padding behind only": ([1, 4, 16, 12], 33, (1, 1), (3, 2, 1), (0, 0, 1, 1)),
@@ -140,7 +152,7 @@ def test_any_sizes(
 
 def test_images_of_a_number_that_only_a_run_knows() -> None:
     model = chain_model(["n", 5, 12, 12], 32, (1, 1), (3, 1, 1), (1, 1, 1, 1))
-    network = compiled(model, ALWAYS)
+    network = compiled(model, ROWS)
     assert is_joined(network)
     for images in (3, 0, 1):
         x = floats(images, 5, 12, 12)
@@ -150,11 +162,13 @@ def test_images_of_a_number_that_only_a_run_knows() -> None:
 
 def test_half_precision_is_rounded_between() -> None:
     pads = (1, 1, 1, 1)
-    model = chain_model([1, 5, 10, 10], 32, (1, 1), (3, 1, 1), pads, dtype=np.float16)
+    model = chain_model([1, 5, 10, 10], 256, (1, 1), (3, 1, 1), pads, dtype=np.float16)
     x = floats(1, 5, 10, 10).astype(np.float16)
-    joined, alone = compiled(model, ALWAYS), compiled(model, NEVER)
-    assert is_joined(joined)
-    np.testing.assert_array_equal(joined.run({"x": x})["y"], alone.run({"x": x})["y"])
+    alone = compiled(separate(model), WHOLE)
+    for cache_bytes in (ROWS, WHOLE):
+        joined = compiled(model, cache_bytes)
+        assert is_joined(joined) and not is_joined(alone)
+        np.testing.assert_array_equal(joined.run({"x": x})["y"], alone.run({"x": x})["y"])
 
 
 def test_what_is_added_between() -> None:
@@ -167,18 +181,26 @@ def test_what_is_added_between() -> None:
     model.opset_import[0].version = 24
     kind = helper.make_tensor_value_info("r", onnx.TensorProto.FLOAT, [1, 24, 9, 10])
     model.graph.input.append(kind)
-    network, alone = compiled(model, ALWAYS), compiled(model, NEVER)
-    assert is_joined(network)
+    network, alone = compiled(model, ROWS), compiled(separate(model), ROWS)
+    assert is_joined(network) and not is_joined(alone)
     feed = {"x": floats(*sizes), "r": floats(1, 24, 9, 10, seed=9)}
     got, expected = (each.run(feed)["y"] for each in (network, alone))
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_a_small_image_is_computed_as_a_whole_where_threads_find_groups() -> None:
+    shape, pads = [1, 8, 14, 14], (1, 1, 1, 1)
+    assert is_joined(compiled(chain_model(shape, 256, (1, 1), (3, 1, 1), pads), WHOLE))
+    assert not is_joined(compiled(chain_model(shape, 64, (1, 1), (3, 1, 1), pads), WHOLE))
+    large = chain_model([1, 8, 60, 60], 256, (1, 1), (3, 1, 1), pads)
+    assert not is_joined(compiled(large, WHOLE))
+
+
 def test_threads_share_bands() -> None:
     model = chain_model([1, 3, 65, 65], 32, (3, 2), (3, 1, 1), (1, 1, 1, 1))
     x = floats(1, 3, 65, 65)
-    expected = compiled(model, NEVER).run({"x": x})["y"]
-    network = compiled(model, ALWAYS)
+    expected = compiled(separate(model), ROWS).run({"x": x})["y"]
+    network = compiled(model, ROWS)
     several = Network(network.program, device="cpu:threads=3")
     np.testing.assert_allclose(several.run({"x": x})["y"], expected, rtol=1e-5, atol=1e-5)
 
@@ -190,7 +212,7 @@ def test_threads_share_bands() -> None:
         pytest.param({"uses": 2}, id="what lies between is used twice"),
         pytest.param({"cache_bytes": 32 * 16 * 16 * 4}, id="what lies between stays in the cache"),
         pytest.param({"sizes": [1, 8, "h", 14]}, id="rows of an unknown number"),
-        pytest.param({"sizes": [1, 8, 2, 600]}, id="rows that are too long for a buffer"),
+        pytest.param({"sizes": [1, 8, 2, 1200]}, id="rows that are too long for a buffer"),
     ],
 )
 def test_others_are_two_kernels(change: dict[str, Any]) -> None:
@@ -205,4 +227,4 @@ def test_others_are_two_kernels(change: dict[str, Any]) -> None:
         nodes.append(helper.make_node("ReduceMax", ["a"], ["z"]))
         outputs.append("z")
     model = make_model(nodes, {"x": (np.float32, sizes)}, weights, outputs)
-    assert not is_joined(compiled(model, change.get("cache_bytes", ALWAYS)))
+    assert not is_joined(compiled(model, change.get("cache_bytes", ROWS)))

@@ -23,6 +23,10 @@ from harness import (
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
+import compiler
+from compiler.codegen import compile_text
+from compiler.llvm_text import kernel_modules
+from compiler.target import Target
 from runtime.errors import UnsupportedError
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -524,3 +528,22 @@ NODE_CASES = [
 @pytest.mark.parametrize("case", NODE_CASES, ids=name_of)
 def test_backend_case(case: Any) -> None:
     run_case(case)
+
+
+def test_a_bound_takes_one_instruction_and_keeps_nan() -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Clip", ["x", "low", "high"], ["c"]),
+    ]
+    bounds = {"low": np.float32(0), "high": np.float32(6)}
+    model = make_model(nodes, {"x": (np.float32, [4096])}, bounds, ["r", "c"])
+    x = np.resize(np.array([-1, -0.0, 0, 7, np.nan, -np.nan, np.inf, -np.inf], np.float32), 4096)
+    got = compile_model(model).run({"x": x})
+    np.testing.assert_array_equal(got["r"], np.maximum(x, 0))
+    np.testing.assert_array_equal(got["c"], np.clip(x, 0, 6))
+    low = compiler.lower(model, to="llvm", target="haswell")
+    target = Target.named("haswell")
+    kernels = kernel_modules(low.module, attributes=target.function_attributes).values()
+    text = "".join(compile_text(kernel, target, "asm").decode() for kernel in kernels)
+    assert "vmaxps" in text and "vminps" in text
+    assert "vcmpunordps" not in text and "vblendvps" not in text

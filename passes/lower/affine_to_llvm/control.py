@@ -37,6 +37,7 @@ from passes.lower.affine_to_llvm.builder import (
 from passes.lower.affine_to_llvm.constants import i32_array
 from passes.lower.affine_to_llvm.function import FunctionLowering, rule
 from passes.lower.affine_to_llvm.index import Index
+from passes.lower.affine_to_llvm.outline import outline
 from passes.lower.affine_to_llvm.types import llvm_type
 
 Body = Callable[[Index, list[SSAValue]], list[SSAValue]]
@@ -162,6 +163,13 @@ def _is_number(carried: Sequence[SSAValue]) -> bool:
 
 @rule(affine.ForOp)
 def lower_affine_for(low: FunctionLowering, op: affine.ForOp) -> None:
+    if affine.OUTLINE in op.attributes:
+        outline(low, op, _lower_affine_for)
+    else:
+        _lower_affine_for(low, op)
+
+
+def _lower_affine_for(low: FunctionLowering, op: affine.ForOp) -> None:
     builder = low.builder
     lowers = builder.affine_results(op.lowerBoundMap.data, low.indices(op.lowerBoundOperands))
     uppers = builder.affine_results(op.upperBoundMap.data, low.indices(op.upperBoundOperands))

@@ -105,7 +105,7 @@ class ModuleLowering:
         self._numbers: Counter[str] = Counter()
 
     def next_number(self, function: str) -> int:
-        """Numbers the parallel loops of a function, from 0."""
+        """Numbers what is outlined from a function, from 0."""
         self._numbers[function] += 1
         return self._numbers[function] - 1
 
@@ -164,6 +164,7 @@ def llvm_function(
     *,
     internal: bool = False,
     always_inline: bool = False,
+    no_inline: bool = False,
     scalar: bool = False,
     argument_attributes: Sequence[DictionaryAttr] = (),
 ) -> llvm.FuncOp:
@@ -177,6 +178,8 @@ def llvm_function(
         passthrough.append(StringAttr("noimplicitfloat"))
     if always_inline:
         passthrough.append(StringAttr("alwaysinline"))
+    if no_inline:
+        passthrough.append(StringAttr("noinline"))
     properties: dict[str, Attribute] = {
         "sym_name": StringAttr(name),
         "function_type": kind,

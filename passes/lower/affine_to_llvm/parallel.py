@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from math import prod
 
 from xdsl.dialects.builtin import (
-    DictionaryAttr,
     IntegerAttr,
     SymbolRefAttr,
     i64,
@@ -35,15 +34,14 @@ from dialects.affine import cut
 from passes.lower.affine_to_llvm.builder import NO_PROPERTIES, Builder, Properties
 from passes.lower.affine_to_llvm.constants import i32_array
 from passes.lower.affine_to_llvm.control import counted_loop, loop_annotation
-from passes.lower.affine_to_llvm.function import FunctionLowering, MemRef, place_of, rule
+from passes.lower.affine_to_llvm.function import FunctionLowering, place_of, rule
 from passes.lower.affine_to_llvm.index import Index
 from passes.lower.affine_to_llvm.memory import allocate
 from passes.lower.affine_to_llvm.module import (
-    NO_ATTRIBUTES,
-    POINTER_ATTRIBUTES,
     call_properties,
     llvm_function,
 )
+from passes.lower.affine_to_llvm.outline import OutlinedFunction
 from passes.lower.affine_to_llvm.types import PTR
 from runtime.errors import InternalError
 
@@ -59,73 +57,8 @@ class _Dimension:
     count: Index
 
 
-class _Values(dict[SSAValue, SSAValue]):
-    """The values of an outlined body; those of the function around it are captured on first use."""
-
-    def __init__(self, body: _Body) -> None:
-        super().__init__()
-        self._body = body
-
-    def __missing__(self, old: SSAValue) -> SSAValue:
-        self[old] = self._body.capture(self._body.outer.values[old], NO_ATTRIBUTES)
-        return self[old]
-
-
-class _MemRefs(dict[SSAValue, MemRef]):
-    """The buffers of an outlined body, captured like its values."""
-
-    def __init__(self, body: _Body) -> None:
-        super().__init__()
-        self._body = body
-
-    def __missing__(self, old: SSAValue) -> MemRef:
-        body, outer = self._body, self._body.outer.memrefs[old]
-        ptr = body.capture(outer.ptr, POINTER_ATTRIBUTES)
-        # Strides too: computed here they would belong to the block that uses the buffer first.
-        sizes = tuple(body.capture_index(size) for size in outer.sizes)
-        strides = tuple(body.capture_index(stride) for stride in outer.strides)
-        self[old] = MemRef(outer.type, ptr, sizes, strides)
-        return self[old]
-
-
-class _Body(FunctionLowering):
-    """The function that runs a range of iterations.
-
-    `captured` are the outer function's values that it takes as its first arguments, `begin` and
-    `end` the last two.
-    """
-
-    def __init__(self, outer: FunctionLowering, name: str) -> None:
-        entry = Block(arg_types=[i64, i64])
-        super().__init__(outer.module, name, entry)
-        self.outer = outer
-        self.values = _Values(self)
-        self.memrefs = _MemRefs(self)
-        self.entry = entry
-        self.captured: list[SSAValue] = []
-        self.attributes: list[DictionaryAttr] = []
-        self._arguments: dict[SSAValue, SSAValue] = {}
-
-    def capture(self, value: SSAValue, attributes: DictionaryAttr) -> SSAValue:
-        """The argument that brings an outer value. Constants are made again instead."""
-        owner = value.owner
-        if isinstance(owner, llvm.ConstantOp):
-            known = self.outer.builder.known.get(value)
-            if known is not None:
-                return self.builder.integer(known)
-            return self.builder.constant(owner.value, value.type)
-        if value not in self._arguments:
-            argument = self.entry.insert_arg(value.type, len(self.captured))
-            self._arguments[value] = argument
-            self.captured.append(value)
-            self.attributes.append(attributes)
-            if value in self.outer.builder.ranges:
-                self.builder.limit(argument, self.outer.builder.ranges[value])
-        return self._arguments[value]
-
-    def capture_index(self, index: Index) -> Index:
-        """An outer index."""
-        return index if isinstance(index, int) else self.capture(index, NO_ATTRIBUTES)
+class _Body(OutlinedFunction):
+    """The function that runs a range of iterations; its last two arguments are its ends."""
 
     def lower_iterations(self, op: affine.ParallelOp, space: Sequence[_Dimension]) -> None:
         """Fills the function: loops over the iterations of a range around the body."""
@@ -138,8 +71,6 @@ class _Body(FunctionLowering):
             self.set_index(variable, self.capture_index(dimension.lower))
         several = [axis for axis in axes if axis[1].count != 1]
         self._loops(op, several or axes[:1], begin, end, self._turns(op))
-        self.builder.emit(llvm.ReturnOp, ())
-        self.builder.finish()
 
     def _turns(self, op: affine.ParallelOp) -> SSAValue | None:
         """Whether to go backwards now; None if it never is, as there is no loop around it."""
@@ -189,14 +120,6 @@ class _Body(FunctionLowering):
         annotation = NO_PROPERTIES if rest else loop_annotation(op)
         counted_loop(self, (first, last, 1), (), body, annotation)
 
-    def function(self) -> llvm.FuncOp:
-        """The finished function."""
-        kind = llvm.LLVMFunctionType([argument.type for argument in self.entry.args])
-        attributes = [*self.attributes, NO_ATTRIBUTES, NO_ATTRIBUTES]
-        return llvm_function(
-            self.name, kind, self.region, internal=True, argument_attributes=attributes
-        )
-
 
 @rule(affine.ParallelOp)
 def lower_parallel(low: FunctionLowering, op: affine.ParallelOp) -> None:
@@ -204,10 +127,10 @@ def lower_parallel(low: FunctionLowering, op: affine.ParallelOp) -> None:
         raise InternalError(f"@{low.name} has no context to run loops in parallel", place_of(op))
     space = _iteration_space(low, op)
     number = low.module.next_number(low.name)
-    body = _Body(low, f"{low.name}.parallel{number}")
+    body = _Body(low, f"{low.name}.parallel{number}", [i64, i64])
     body.builder.location = op.location
     body.lower_iterations(op, space)
-    function = body.function()
+    function = body.finish()
     closure = llvm.LLVMStructType.from_type_list([value.type for value in body.captured])
     thunk = _thunk(f"{low.name}.thunk{number}", body, closure)
     for each in (function, thunk):

@@ -83,7 +83,21 @@ def emit_nest(op: krnl.IterateOp, leaves: list[Leaf], tile: Tile) -> None:
         outermost = next(x for x in leaves if x.root is handle and x.outer is None)
         total = last - first
         count[outermost] = total if total.terms else max(0, total.constant)
+    block = tile.lowering.block
+    before = block.last_op
     NestEmission(op, leaves, tile).run(NestState(base, count))
+    if any(leaf.is_outlined for leaf in leaves):
+        _outline(block, before)
+
+
+def _outline(block: Block, before: Operation | None) -> None:
+    """Marks the loops behind an operation; threads are not started from inside of a function."""
+    op = block.first_op if before is None else before.next_op
+    while op is not None:
+        is_serial = not any(isinstance(inner, affine.ParallelOp) for inner in op.walk())
+        if isinstance(op, affine.ForOp) and is_serial and not op.results:
+            op.attributes[affine.OUTLINE] = UnitAttr()
+        op = op.next_op
 
 
 class NestEmission:

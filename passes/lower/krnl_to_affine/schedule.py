@@ -16,7 +16,8 @@ class Leaf:
 
     ``root`` is the handle that `krnl.iterate` binds. ``step`` iterations of it make one of this
     loop. ``outer`` is the loop whose iterations this one subdivides, ``inner`` the loop that
-    subdivides this one. ``mode``: "loop", "unroll", "vector".
+    subdivides this one. ``mode``: "loop", "unroll", "vector". A nest with a loop that
+    ``is_outlined`` becomes a function.
     """
 
     root: SSAValue
@@ -26,6 +27,7 @@ class Leaf:
     lanes: int = 1
     parallel: bool = False
     grain: int = 1
+    is_outlined: bool = False
     inner: Leaf | None = field(default=None, repr=False)
 
     def is_block_of(self, lanes: int) -> bool:
@@ -86,6 +88,8 @@ class Schedule:
                 for handle in op.handles:
                     leaf = self._leaf(handle)
                     leaf.parallel, leaf.grain = True, op.grain.value.data
+            case krnl.OutlineOp():
+                self._leaf(op.handle).is_outlined = True
             case _:
                 raise AssertionError(op.name)
 

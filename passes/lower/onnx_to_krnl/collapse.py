@@ -21,6 +21,7 @@ from dialects.onnx.dims import Dim, product
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of
+from passes.lower.onnx_to_krnl.contractions import is_pointwise
 from passes.lower.onnx_to_krnl.reductions import known_axes
 from passes.lower.onnx_to_krnl.registry import FRAMES, POINTWISE, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
@@ -29,7 +30,7 @@ PRODUCTS = ("MatMul", "MatMulInteger", "Conv", "ConvInteger")
 """Roots whose rows are joined where all of them meet one matrix."""
 
 
-TRANSPOSE = ("", "Transpose")
+CONV, TRANSPOSE = ("", "Conv"), ("", "Transpose")
 
 SAMPLING = ("", "GridSample")
 """The root that reads images at places which data tell: it numbers the elements of each."""
@@ -57,6 +58,8 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
         return _flat_images(root)
     if root is not None and key_of(root) == TRANSPOSE and len(nodes) == 1:
         return _transposed(root)
+    if root is not None and len(others) > 1 and key_of(others[-1]) == CONV == key_of(root):
+        return _rows_of_chain(root)
     factors = _factors(root)
     assert body.last_op is not None
     outputs = list(body.last_op.operands)
@@ -119,6 +122,14 @@ def _flat_images(root: OnnxOp) -> dict[SSAValue, tuple[Dim, ...]]:
     return {source: (*dims[:2], product(dims[2:]))}
 
 
+def _rows_of_chain(first: OnnxOp) -> dict[SSAValue, tuple[Dim, ...]]:
+    """What the first of two convolutions reads, as [rows, channels], unless others read it too."""
+    data, dims = first.operands[0], dims_of(first.operands[0].type)
+    if dims is None or not _factors(first) or not data.has_one_use():
+        return {}
+    return {data: (product([dims[0], *dims[2:]]), dims[1])}
+
+
 def runs_of_axes(perm: Sequence[int]) -> list[tuple[int, ...]]:
     """The axes of a transposition's operand in the order of the result, neighbours in both joined.
 
@@ -169,9 +180,7 @@ def _factors(root: OnnxOp | None) -> set[SSAValue]:
         return set()
     if root.OP_TYPE.startswith("MatMul"):
         return set(root.operands[1:]) if len(weight) == 2 and len(data) > 2 else set()
-    steps = root.get("strides") or ()
-    pointwise = root.get("group") == 1 and all(n == 1 for n in (*weight[2:], *steps))
-    return set(root.operands[1:]) if pointwise else set()
+    return set(root.operands[1:]) if is_pointwise(root) else set()
 
 
 def _reduced(root: OnnxOp, dims: tuple[Dim, ...]) -> _Shape | None:

@@ -25,7 +25,7 @@ from xdsl.ir import SSAValue
 from dialects import krnl
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp, SplitMatMul
-from dialects.onnx.types import is_none, layout_of
+from dialects.onnx.types import dims_of, is_none, layout_of
 from passes.krnl.tiles import COPIED_COLUMNS, place_axis, row_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
@@ -248,6 +248,12 @@ def gemm(k: Kernel, op: OnnxOp) -> None:
 def spatial_attribute(op: OnnxOp, name: str, rank: int) -> tuple[int, ...]:
     """`strides` or `dilations` of a window operator, 1 where absent."""
     return tuple(op.get(name) or (1,) * rank)
+
+
+def is_pointwise(op: OnnxOp) -> bool:
+    """Whether a convolution is a product with one matrix: a kernel of size 1, of all channels."""
+    sizes = (dims_of(op.operands[1].type) or ())[2:]
+    return op.get("group") == 1 and all(n == 1 for n in (*sizes, *(op.get("strides") or ())))
 
 
 def under_window(op: OnnxOp, place: Sequence[Affine], taps: Sequence[Affine]) -> list[Affine]:

@@ -1,25 +1,35 @@
-"""A convolution and the depthwise one behind it, row by row: what lies between stays in the cache.
+"""A convolution and the depthwise one behind it: what lies between stays in the core's cache.
+
+A small image's is computed as a whole, for a group of channels after the other:
+
+    for images, groups of channels:                               shared out to threads
+      for rows:  between[row] = f(first convolution), padding around
+      for rows, places, channels:  give(sum over taps of between[row + tap] * weight)
+
+A large image's is computed row by row:
 
     for images, bands of rows, groups of channels:                  shared out to threads
       for rows of the result:                                       one after the other
         for new rows under the windows:  between[row mod n] = f(first convolution), padding around
         for places, channels:  give(sum over taps of between[(row + tap) mod n] * weight)
 
-`between` is a buffer of the thread's own for as many rows as are under a window. Rows that two
-bands need are computed by both. Requires channels-last values of known sizes: where what lies
-between would not stay in the cache, `onnx-form-dispatches` puts both into one dispatch.
+`between` is a buffer of the thread's own, of all rows, or of n: as many as are under a window, and
+a power of two. Rows that two bands need are computed by both. Requires channels-last values of
+known sizes, which `onnx-form-dispatches` sees to where it puts both into one dispatch.
 """
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 
 from dialects.onnx.dims import numbers_of
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import dims_of, panel_of
+from dialects.onnx.types import dims_of, element_type_of, panel_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl.contractions import (
+    WHOLE_VECTORS,
     accumulate,
+    is_pointwise,
     spatial_attribute,
     sum_with_bias,
     under_window,
@@ -32,6 +42,12 @@ from passes.lower.onnx_to_krnl.scalars import Scalar
 ENOUGH_UNITS = 4
 """Bands and groups that few threads can share."""
 
+MOST_BETWEEN = 262_144
+"""Bytes that a thread keeps on its stack, and in its cache, of what lies between."""
+
+PART_OF_GROUP, PART_OF_RING = 4, 16
+"""Parts of the core's cache: what lies between of a whole image, and a few rows of it, at most."""
+
 MOST_COMPUTED_TWICE = 0.08
 """The part of the rows between that bands may compute twice."""
 
@@ -43,13 +59,24 @@ def convolution_chain(k: Kernel, first: OnnxOp, second: OnnxOp) -> None:
     k.nest([pair.images, pair.bands, pair.groups], pair.band)
 
 
-def buffer_dims(first: OnnxOp, second: OnnxOp) -> tuple[int, int, int]:
-    """Rows, places and channels of the buffer for what lies between two convolutions."""
-    channels, _, width = numbers_of((dims_of(second.operands[0].type) or ())[1:])
+def buffer_dims(first: OnnxOp, second: OnnxOp, cache_bytes: int) -> tuple[int, int, int]:
+    """Rows, places and channels of the buffer for what lies between two convolutions.
+
+    It has all rows where a part of the core's cache holds them, and threads find groups of channels
+    to share.
+    """
+    channels, height, width = numbers_of((dims_of(second.operands[0].type) or ())[1:])
     panel = panel_of(first.operands[1].type)
     columns = panel if channels % panel == 0 else channels
+    row = width * getattr(element_type_of(second.operands[0].type), "bitwidth", 0) // 8
+    is_small = height * row * columns <= min(cache_bytes // PART_OF_GROUP, MOST_BETWEEN)
+    if is_small and is_pointwise(first) and channels // columns >= ENOUGH_UNITS:
+        return height, width, columns
     # A power of two: which row of the buffer it is takes no division.
-    return 1 << (_span(second) - 1).bit_length(), width, columns
+    rows = 1 << (_span(second) - 1).bit_length()
+    if columns == panel and rows * row * columns > cache_bytes // PART_OF_RING:
+        columns = gcd(columns, WHOLE_VECTORS)
+    return rows, width, columns
 
 
 def _span(second: OnnxOp) -> int:
@@ -77,9 +104,11 @@ class _Pair:
         self.strides = spatial_attribute(second, "strides", 2)
         self.span = _span(second)
         self.overlap = max(self.span - self.strides[0], 0)
-        self.slots, self.padded_width, self.columns = buffer_dims(first, second)
+        self.slots, self.padded_width, self.columns = buffer_dims(first, second, k.cache_bytes)
         self.groups = self.channels // self.columns
-        self.bands = self._bands()
+        self.padded_height, _ = numbers_of(k.dims(between)[2:])
+        self.is_whole = self.slots >= self.padded_height
+        self.bands = 1 if self.is_whole else self._bands()
 
     def _bands(self) -> int:
         """Equal bands of rows: enough for threads, so few that little is computed twice."""
@@ -94,22 +123,36 @@ class _Pair:
         k = self.k
         self.image, band, group = ivs
         self.channel = group * self.columns
-        height = self.rows // self.bands
-        start, end = band * height, band * height + height
         self.between = k.scratch([self.slots, self.padded_width, self.columns], self.element)
-        for side in ((0, self.left), (self.left + self.width, self.padded_width)):
-            if side[0] < side[1]:
-                k.nest([self.slots, side, self.columns], self.fill)
-        down = self.strides[0]
+        self.clear((0, self.slots), (0, self.left))
+        self.clear((0, self.slots), (self.left + self.width, self.padded_width))
+        if self.is_whole:
+            end = self.top + self.height
+            self.clear((0, self.top), (0, self.padded_width))
+            self.clear((end, self.padded_height), (0, self.padded_width))
+            self.expand(affine(0), self.height * self.width)
+            self.slide(affine(0), self.rows)
+            return
+        down, height = self.strides[0], self.rows // self.bands
+        start, end = band * height, band * height + height
         self.compute(start * down, self.overlap)
 
         def row(ivs: list[Affine], _: list[Scalar]) -> list[Scalar]:
             self.compute(ivs[0] * down + self.overlap, self.span - self.overlap)
-            self.slide(ivs[0])
+            self.slide(ivs[0], 1)
             return []
 
         # A reduction that carries nothing: rows follow each other.
         k.reduce([(start, end)], [], row)
+
+    def clear(self, rows: tuple[int, int], places: tuple[int, int]) -> None:
+        """Fills a part of the buffer with padding."""
+        if rows[0] < rows[1] and places[0] < places[1]:
+            self.k.nest([rows, places, self.columns], self.fill)
+
+    def slot(self, row: Affine) -> Affine:
+        """Where a row between, counted with its padding, stands in the buffer."""
+        return row if self.is_whole else row % self.slots
 
     def fill(self, at: list[Affine]) -> None:
         """An element of the padding."""
@@ -125,56 +168,63 @@ class _Pair:
         k, y = self.k, row - self.top
         is_inside = k.inside(y, self.height)
         if is_inside is None:
-            self.expand(row)
+            self.expand(y * self.width, self.width)
             return
         extents = [self.padded_width, self.columns]
-        k.run_if(is_inside, lambda: self.expand(row))
+        k.run_if(is_inside, lambda: self.expand(y * self.width, self.width))
         k.run_if(
             k.s.invert(is_inside),
-            lambda: k.nest(extents, lambda at: self.fill([row % self.slots, *at])),
+            lambda: k.nest(extents, lambda at: self.fill([self.slot(row), *at])),
         )
 
-    def expand(self, row: Affine) -> None:
-        """A row of the first convolution, and of what is computed between."""
-        k, (data, weight) = self.k, self.first.operands[:2]
-        result, y = self.first.results[0], row - self.top
-        _, inputs, *window = numbers_of(k.dims(weight))
-        point = [affine(0)] * 2 if prod(window) == 1 else []
+    def expand(self, start: Affine, count: int) -> None:
+        """Some places of the first convolution, row by row, and what is computed between."""
+        k, result = self.k, self.first.results[0]
 
         def body(ivs: list[Affine]) -> None:
-            x, column = ivs
-            output = self.channel + column
-
-            def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-                *places, channel = [*point, *taps]
-                at = under_window(self.first, [y, x], places)
-                a = k.read(data, [self.image, channel, *at])
-                b = k.read(weight, [output, channel, *places])
-                return [accumulate(k, self.first, carried[0], a, b)]
-
-            taps = [inputs] if point else [*window, inputs]
-            k.bound[result] = sum_with_bias(k, self.first, output, taps, step)
+            place, column = start + ivs[0], ivs[1]
+            y, x, output = place // self.width, place % self.width, self.channel + column
+            k.bound[result] = self.element_of_first(place, output)
             value = k.read(self.given, [self.image, output, y, x])
             del k.bound[result]
-            k.store(value, self.between, [row % self.slots, x + self.left, column])
+            k.store(value, self.between, [self.slot(y + self.top), x + self.left, column])
 
-        k.nest([self.width, self.columns], body, contraction=(0, 1))
+        k.nest([count, self.columns], body, contraction=(0, 1))
 
-    def slide(self, row: Affine) -> None:
-        """A row of the depthwise convolution."""
+    def element_of_first(self, place: Affine, output: Affine) -> Scalar:
+        """An element of the first convolution."""
+        k, (data, weight) = self.k, self.first.operands[:2]
+        _, inputs, *window = numbers_of(k.dims(weight))
+        is_point, is_joined = prod(window) == 1, data in k.dims_override
+
+        def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            *places, channel = [affine(0), affine(0), *taps] if is_point else taps
+            if is_joined:
+                a = k.read(data, [self.image * (self.height * self.width) + place, channel])
+            else:
+                at = under_window(self.first, [place // self.width, place % self.width], places)
+                a = k.read(data, [self.image, channel, *at])
+            b = k.read(weight, [output, channel, *places])
+            return [accumulate(k, self.first, carried[0], a, b)]
+
+        taps = [inputs] if is_point else [*window, inputs]
+        return sum_with_bias(k, self.first, output, taps, step)
+
+    def slide(self, start: Affine, count: int) -> None:
+        """Some rows of the depthwise convolution."""
         k, weight, result = self.k, self.second.operands[1], self.second.results[0]
 
         def body(ivs: list[Affine]) -> None:
-            x, column = ivs
+            row, x, column = start + ivs[0], *ivs[1:]
             output = self.channel + column
 
             def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
                 y, place = under_window(self.second, [row, x], taps)
-                a = k.load(self.between, [y % self.slots, place, column], self.element)
+                a = k.load(self.between, [self.slot(y), place, column], self.element)
                 b = k.read(weight, [output, affine(0), *taps])
                 return [accumulate(k, self.second, carried[0], a, b)]
 
             total = sum_with_bias(k, self.second, output, self.taps, step)
             k.give(result, [self.image, output, row, x], total)
 
-        k.nest([self.places, self.columns], body, contraction=(0, 1))
+        k.nest([count, self.places, self.columns], body, contraction=(1, 2))

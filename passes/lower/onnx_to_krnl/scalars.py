@@ -49,6 +49,8 @@ NUMBERS = arith.FastMathFlagsAttr(
 """For a softmax's largest element, which is then one instruction and not three: where an element is
 NaN, so is the sum of the exponentials, whichever element was taken for the largest."""
 APPROXIMATE = arith.FastMathFlagsAttr([arith.FastMathFlag.APPROX_FUNC])
+UNSIGNED_ZEROS = arith.FastMathFlagsAttr([arith.FastMathFlag.NO_SIGNED_ZEROS])
+"""For the larger of two numbers: which of two zeros no operator says, and costs instructions."""
 EXACT = arith.FastMathFlagsAttr("none")
 
 _FLOAT_ORDER = {"eq": 1, "gt": 2, "ge": 3, "lt": 4, "le": 5, "ne": 13}
@@ -240,12 +242,12 @@ class Scalars:
             return Scalar(self._op(arith.NegfOp, x.value.type, x.value, fastmath=EXACT), x.element)
         return self.sub(self.like(0, x), x)
 
-    def max(self, lhs: Scalar, rhs: Scalar, flags: Attribute = EXACT) -> Scalar:
-        """The larger one; NaN wins."""
+    def max(self, lhs: Scalar, rhs: Scalar, flags: Attribute = UNSIGNED_ZEROS) -> Scalar:
+        """The larger one, of two zeros either; NaN wins."""
         return self._binary(lhs, rhs, arith.MaximumfOp, arith.MaxSIOp, arith.MaxUIOp, flags)
 
-    def min(self, lhs: Scalar, rhs: Scalar, flags: Attribute = EXACT) -> Scalar:
-        """The smaller one; NaN wins."""
+    def min(self, lhs: Scalar, rhs: Scalar, flags: Attribute = UNSIGNED_ZEROS) -> Scalar:
+        """The smaller one, of two zeros either; NaN wins."""
         return self._binary(lhs, rhs, arith.MinimumfOp, arith.MinSIOp, arith.MinUIOp, flags)
 
     def bit_and(self, lhs: Scalar, rhs: Scalar) -> Scalar:
