@@ -103,12 +103,25 @@ def work_of(nest: krnl.IterateOp) -> int:
     return total * prod(ASSUMED_EXTENT if n is None else n for n in extents)
 
 
+def has_pairs(nest: krnl.IterateOp, axis: int) -> bool:
+    """Whether columns are those of several rows side by side, so that an operand repeats."""
+    extent, panel = static(nest.extents[axis]), panel_of(nest, axis)
+    variable = nest.induction_variables[axis]
+    for op in nest.body.walk():
+        if panel == extent and isinstance(op, krnl.LoadOp) and variable in op.indices:
+            place = list(op.indices).index(variable)
+            if any(_is_grouped(result, place) for result in op.map.data.results):
+                return True
+    return False
+
+
 def panel_of(nest: krnl.IterateOp, axis: int) -> int | None:
     """Width of the panels in which an operand is packed along a loop."""
     variable = nest.induction_variables[axis]
     for op in nest.body.walk():
         if isinstance(op, krnl.LoadOp) and variable in op.indices:
             place = list(op.indices).index(variable)
+            shape = op.memref.type.get_shape()  # type: ignore[union-attr]
             for result in op.map.data.results:
                 match result:
                     case AffineBinaryOpExpr(
@@ -116,8 +129,8 @@ def panel_of(nest: krnl.IterateOp, axis: int) -> int | None:
                         lhs=AffineDimExpr(position=position),
                         rhs=AffineConstantExpr(value=width),
                     ) if position == place:
-                        return width
-            shape = op.memref.type.get_shape()  # type: ignore[union-attr]
+                        # Columns of several rows side by side are one tile.
+                        return width if width == shape[-1] else static(nest.extents[axis])
             if (
                 len(shape) > 2
                 and op.map.data.results[-1] == AffineDimExpr(place)
@@ -153,7 +166,8 @@ def is_vectorizable(nest: krnl.IterateOp, axis: int | None = None, any_store: bo
             computed = seen & set(op.indices) - {variable}
             if any_store and isinstance(op, krnl.StoreOp) and not computed:
                 continue
-            if not _is_near(op, variable, seen - {variable}, extent is not None):
+            near = (op, variable, seen - {variable}, extent is not None)
+            if not (_is_near(*near) or (nest.contraction is not None and _is_row(*near))):
                 return False
         elif isinstance(op, krnl.IndexOp):
             if seen & set(op.operands):
@@ -211,6 +225,21 @@ def _is_near(
     if not any_stride or isinstance(op, krnl.StoreOp):
         return _is_unit(last, place)
     return any(rule(last, place) for rule in (_is_unit, _is_strided, _is_grouped))
+
+
+def _is_row(
+    op: krnl.LoadOp | krnl.StoreOp,
+    variable: BlockArgument,
+    derived: set[SSAValue],
+    is_known: bool,
+) -> bool:
+    """Whether all elements of a row's columns are one: `row * 2 + variable floordiv columns`."""
+    if any(value in derived for value in op.indices) or not is_known:
+        return False
+    place = list(op.indices).index(variable)
+    uses = [result for result in op.map.data.results if _uses(result, place)]
+    is_load = isinstance(op, krnl.LoadOp)
+    return is_load and len(uses) == 1 and _is_grouped(uses[0], place)
 
 
 def _uses(expression: object, place: int) -> bool:

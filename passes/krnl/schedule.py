@@ -39,6 +39,7 @@ from dialects import krnl
 from passes.krnl.nests import (
     ASSUMED_EXTENT,
     element_bits,
+    has_pairs,
     is_vectorizable,
     panel_of,
     row_pitch,
@@ -211,7 +212,7 @@ class ScheduleKrnl(ModulePass):
             panels = None if (columns := extents[column]) is None else -(-columns // width)
             width *= panels_at_once(panels, max(1, width // lanes), self.registers)
         vectors = max(1, width // lanes)
-        registers = self.registers - _temporaries(nest)
+        registers = self.registers - _temporaries(nest, column)
         rows_first = self.rows_first(nest, column)
         pitch = row_pitch(nest, row, column)
         rows = tile_rows(extents[row], vectors, registers, pitch)
@@ -307,10 +308,13 @@ class ScheduleKrnl(ModulePass):
         return True
 
 
-def _temporaries(nest: krnl.IterateOp) -> int:
+def _temporaries(nest: krnl.IterateOp, column: int) -> int:
     """Registers that a step of a tile needs besides those of accumulators and operands.
 
-    Sums of pairs that fit 16 bits are made first and then added up, by a factor of ones.
+    Sums of pairs that fit 16 bits are made first and then added up, by a factor of ones. Of two
+    rows side by side, elements of both and a vector with either are used at once.
     """
+    if has_pairs(nest, column):
+        return 4
     dots = (op for op in nest.body.walk() if isinstance(op, krnl.DotOp))
     return 2 if any("short_pairs" in op.attributes for op in dots) else 0

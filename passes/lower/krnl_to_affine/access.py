@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from xdsl.dialects import vector
@@ -34,6 +34,18 @@ Chosen = dict[int, tuple[Affine, list[int], int] | None]
 
 WIDEST_STRIDE = 4
 """Elements that are at most so far apart come in whole vectors, out of which they are shuffled."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Lanes from ``first`` on that are one element or neighbours, and where the first one is.
+
+    ``steps`` is how far apart they may be, a single lane's either.
+    """
+
+    first: int
+    place: list[Affine]
+    steps: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,27 @@ class Lanes:
             if min(places) >= 0 and max(places) < length and length in SHORT_LENGTHS | {lanes}:
                 return first, places, length
         return None
+
+    def runs(self) -> list[Run] | None:
+        """The lanes in runs of one element, or of neighbours; None where that takes more than two.
+
+        Two rows of a product side by side have a vector in which one ends and the other begins.
+        """
+        if not self.is_full:
+            return None
+        found: list[Run] = []
+        places = [self.at(lane) for lane in range(self.dim.lanes)]
+        for lane, (place, before) in enumerate(zip(places, [places[0], *places], strict=False)):
+            steps = [a - b for a, b in zip(place, before, strict=True)]
+            if any(step.terms for step in steps):
+                return None
+            *leading, step = [step.constant for step in steps]
+            last = found[-1] if found else None
+            if last is None or any(leading) or step not in last.steps:
+                found.append(Run(lane, place, (0, 1)))
+            else:
+                found[-1] = replace(last, steps=(step,))
+        return found if len(found) <= 2 else None
 
     def at(self, lane: int) -> list[Affine]:
         """The indices of one lane."""
@@ -147,7 +180,8 @@ def _load_lanes(
     found = chosen[place.coordinate]
     if found is not None:
         return _load_chosen(tile, source, place, found, op)
-    return _gather(tile, source, place, op)
+    joined = _load_runs(tile, source, place, op)
+    return _gather(tile, source, place, op) if joined is None else joined
 
 
 def _row_of_neighbours(expressions: list[Affine], dims: tuple[TileDim, ...]) -> TileDim | None:
@@ -300,6 +334,48 @@ def _load_chosen(
     along = TileDim(place.lane, 1, length)
     loaded = _load_vector(tile, source, Lanes(indices, place.lane, along, 0), op)
     return _shuffle(tile, loaded, loaded, offsets)
+
+
+def _load_runs(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue | None:
+    """A vector of one or two runs, each out of a vector; None where there are others."""
+    runs = place.runs()
+    if runs is None:
+        return None
+    lanes, vectors, chosen = place.dim.lanes, [], []
+    for number, run in enumerate(runs):
+        first = 0 if 0 in run.steps else _load_around(source, run, lanes)
+        if first is None:
+            return None
+        end = runs[number + 1].first if number + 1 < len(runs) else lanes
+        if 0 in run.steps:
+            vectors.append(tile.as_vector(_load_element(tile, source, run.place, op), lanes))
+            offsets = range(run.first, end)
+        else:
+            start = [*run.place[:-1], Affine(((place.lane, 1),), first)]
+            along = TileDim(place.lane, 1, lanes)
+            vectors.append(_load_vector(tile, source, Lanes(start, place.lane, along, 0), op))
+            offset = run.place[-1].constant - first - run.first
+            offsets = range(run.first + offset, end + offset)
+        chosen += [number * lanes + at for at in offsets]
+    in_order = chosen == list(range(lanes))
+    return vectors[0] if in_order else _shuffle(tile, vectors[0], vectors[-1], chosen)
+
+
+def _load_around(source: SSAValue, run: Run, lanes: int) -> int | None:
+    """Where a vector begins that neighbours along the innermost axis are in; None if nowhere."""
+    assert isinstance(source.type, MemRefType)
+    size, last = source.type.get_shape()[-1], run.place[-1]
+    if last.terms or size < lanes:
+        return None
+    return min(last.constant, size - lanes)
+
+
+def _load_element(tile: Tile, source: SSAValue, place: list[Affine], op: krnl.LoadOp) -> SSAValue:
+    loaded = tile.lowering.loaded
+    key = (tile.lowering.block, source, *place)
+    if key not in loaded:
+        loaded[key] = tile.lowering.load(source, place, op)
+    return loaded[key]
 
 
 def _gather(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:

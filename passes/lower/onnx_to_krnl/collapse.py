@@ -20,8 +20,8 @@ from xdsl.ir import SSAValue
 from dialects.onnx.dims import Dim, product
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import permutation
-from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of
-from passes.lower.onnx_to_krnl.contractions import is_pointwise
+from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of, panel_of
+from passes.lower.onnx_to_krnl.contractions import WHOLE_VECTORS, is_pointwise
 from passes.lower.onnx_to_krnl.reductions import known_axes
 from passes.lower.onnx_to_krnl.registry import FRAMES, POINTWISE, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
@@ -63,6 +63,7 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     factors = _factors(root)
     assert body.last_op is not None
     outputs = list(body.last_op.operands)
+    framed: dict[SSAValue, SSAValue] = {}
     if factors:
         framed = _framed(others[1:])
         others = [op for op in others if op.results[0] not in framed]
@@ -98,10 +99,28 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
     groups = grouped([dims[a] for a in order], list(aligned.values()))
     if factors and not groups:
         return {}
-    return {
+    joined = {
         value: tuple(prod((entry[a] for a in group), start=1) for group in groups)
         for value, entry in aligned.items()
     }
+    return _with_pairs(root, joined) if root is not None and factors and not framed else joined
+
+
+def _with_pairs(
+    root: OnnxOp, joined: dict[SSAValue, tuple[Dim, ...]]
+) -> dict[SSAValue, tuple[Dim, ...]]:
+    """The same with results as one axis, where pairs of rows fill vectors that a row does not."""
+    data, weight = root.operands[:2]
+    rows, columns = joined[root.results[0]]
+    panel = panel_of(weight.type)
+    if not (isinstance(rows, int) and isinstance(columns, int)):
+        return joined
+    results = {value: dims for value, dims in joined.items() if value is not data}
+    is_half = columns % WHOLE_VECTORS == WHOLE_VECTORS // 2 and columns < panel
+    is_alike = data.has_one_use() and all(dims == (rows, columns) for dims in results.values())
+    if root.OP_TYPE != "Conv" or rows % 2 or not is_half or not is_alike:
+        return joined
+    return {data: joined[data], **{value: (product(dims),) for value, dims in results.items()}}
 
 
 def _framed(ops: Sequence[OnnxOp]) -> dict[SSAValue, SSAValue]:

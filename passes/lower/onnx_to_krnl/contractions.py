@@ -277,13 +277,13 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     result = op.results[0]
     dims, weight_dims = k.dims(result), k.dims(weight)
     rank = len(dims) - 2
+    if rank <= 0:
+        _joined_conv(k, op)
+        return
     groups = op.get("group")
     channels, outputs = weight_dims[1], dims[1]
     pads = op.get("pads") or (0,) * (2 * rank)
     before, after = pads[:rank], pads[rank:]
-    if rank == 0:
-        _joined_conv(k, op)
-        return
     per_group = _per_group(outputs, groups)
     narrow = _is_narrow(outputs, groups, channels)
     is_row_major = layout_of(result.type) is None
@@ -417,21 +417,33 @@ def _taps_inside(k: Kernel, op: OnnxOp, axis: int, place: Affine) -> tuple[Affin
 
 
 def _joined_conv(k: Kernel, op: OnnxOp) -> None:
-    """A kernel of size 1, the places of all images being rows (`collapse.py`)."""
+    """A kernel of size 1, the places of all images being rows (`collapse.py`).
+
+    Where two rows together fill vectors that one leaves half empty, both are one row of the nest.
+    """
     data, weight, result = op.operands[0], op.operands[1], op.results[0]
-    window = [affine(0)] * (len(k.dims(weight)) - 2)
+    outputs, _, *sizes = k.dims(weight)
+    window = [affine(0)] * len(sizes)
+    is_pair = len(k.dims(result)) == 1
+    assert isinstance(outputs, int), "a convolution's weights have static sizes"
 
     def body(ivs: list[Affine]) -> None:
         row, output = ivs
+        place = ivs
+        if is_pair:
+            place = [row * (2 * outputs) + output]
+            row, output = row * 2 + output // outputs, output % outputs
 
         def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
             a = k.read(data, [row, taps[0]])
             b = k.read(weight, [output, taps[0], *window])
             return [accumulate(k, op, carried[0], a, b)]
 
-        k.give(result, ivs, sum_with_bias(k, op, output, [k.dims(data)[1]], step))
+        k.give(result, place, sum_with_bias(k, op, output, [k.dims(data)[1]], step))
 
-    k.nest(k.dims(result), body, contraction=(0, 1))
+    rows = k.dims(data)[0]
+    space = [rows // 2, 2 * outputs] if is_pair and isinstance(rows, int) else [rows, outputs]
+    k.nest(space, body, contraction=(0, 1))
 
 
 def _is_narrow(outputs: Dim, groups: int, channels: Dim) -> bool:
