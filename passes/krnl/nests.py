@@ -116,27 +116,26 @@ def has_pairs(nest: krnl.IterateOp, axis: int) -> bool:
 
 
 def panel_of(nest: krnl.IterateOp, axis: int) -> int | None:
-    """Width of the panels in which an operand is packed along a loop."""
+    """Width of the panels in which an operand is packed along a loop.
+
+    All of the loop where its iterations are columns of several rows side by side: one tile.
+    """
     variable = nest.induction_variables[axis]
     for op in nest.body.walk():
-        if isinstance(op, krnl.LoadOp) and variable in op.indices:
-            place = list(op.indices).index(variable)
-            shape = op.memref.type.get_shape()  # type: ignore[union-attr]
-            for result in op.map.data.results:
-                match result:
-                    case AffineBinaryOpExpr(
-                        kind=AffineBinaryOpKind.Mod,
-                        lhs=AffineDimExpr(position=position),
-                        rhs=AffineConstantExpr(value=width),
-                    ) if position == place:
-                        # Columns of several rows side by side are one tile.
-                        return width if width == shape[-1] else static(nest.extents[axis])
-            if (
-                len(shape) > 2
-                and op.map.data.results[-1] == AffineDimExpr(place)
-                and _is_packed(op)
-            ):
-                return shape[-1]
+        if not isinstance(op, krnl.LoadOp) or variable not in op.indices:
+            continue
+        place = list(op.indices).index(variable)
+        shape = op.memref.type.get_shape()  # type: ignore[union-attr]
+        for result in op.map.data.results if len(shape) > 1 else ():
+            match result:
+                case AffineBinaryOpExpr(
+                    kind=AffineBinaryOpKind.Mod,
+                    lhs=AffineDimExpr(position=position),
+                    rhs=AffineConstantExpr(value=width),
+                ) if position == place:
+                    return width if width == shape[-1] else static(nest.extents[axis])
+        if len(shape) > 2 and op.map.data.results[-1] == AffineDimExpr(place) and _is_packed(op):
+            return shape[-1]
     return None
 
 

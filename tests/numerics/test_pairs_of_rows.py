@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import onnx
 import pytest
@@ -57,11 +59,14 @@ def compare(model: onnx.ModelProto, unit: str) -> None:
 
 
 def has_pairs(model: onnx.ModelProto, outputs: int) -> bool:
-    """Whether some nest goes over the columns of two rows."""
-    pipeline = Pipeline.default().until("krnl-schedule")
-    pipeline = pipeline.replace("onnx-assign-layouts", f"onnx-assign-layouts{{{WIDE}}}")
+    """Whether some nest goes over the columns of two rows, as one tile."""
+    pipeline = Pipeline.default().until("lower-affine")
+    for name in ("onnx-assign-layouts", "krnl-schedule"):
+        pipeline = pipeline.replace(name, f"{name}{{{WIDE}}}")
     text = compiler.lower(model, to="krnl", passes=pipeline).as_text(elide=16)
-    return f"floordiv {outputs}, " in text and f" = 0 to {2 * outputs})" in text
+    found = f"floordiv {outputs}, " in text and f" = 0 to {2 * outputs})" in text
+    assert not (found and re.search(rf"krnl.block %\d+ {outputs}\n", text))
+    return found
 
 
 @pytest.mark.parametrize("unit", VECTOR_UNITS)

@@ -69,11 +69,12 @@ def buffer_dims(first: OnnxOp, second: OnnxOp, cache_bytes: int) -> tuple[int, i
     panel = panel_of(first.operands[1].type)
     columns = panel if channels % panel == 0 else channels
     row = width * getattr(element_type_of(second.operands[0].type), "bitwidth", 0) // 8
-    is_small = height * row * columns <= min(cache_bytes // PART_OF_GROUP, MOST_BETWEEN)
-    if is_small and is_pointwise(first) and channels // columns >= ENOUGH_UNITS:
-        # Two threads share an odd number of wide groups unevenly.
-        is_uneven = channels // columns % 2 == 1 and columns % (2 * WHOLE_VECTORS) == 0
-        return height, width, columns // 2 if is_uneven else columns
+    # Two threads share an odd number of wide groups unevenly.
+    is_uneven = channels // columns % 2 == 1 and columns % (2 * WHOLE_VECTORS) == 0
+    part = columns // 2 if is_uneven else columns
+    is_small = height * row * part <= min(cache_bytes // PART_OF_GROUP, MOST_BETWEEN)
+    if is_small and is_pointwise(first) and channels // part >= ENOUGH_UNITS:
+        return height, width, part
     # A power of two: which row of the buffer it is takes no division.
     rows = 1 << (_span(second) - 1).bit_length()
     if columns == panel and rows * row * columns > cache_bytes // PART_OF_RING:
