@@ -12,8 +12,8 @@ allow,
   two vectors of places side by side.
 * Another nest whose innermost loop runs over neighbours but holds a reduction runs that loop as
   vectors. Plain loops are left to LLVM's vectorizer.
-* A sum of products inside other loops becomes a register tile as well; of several, each is a
-  function of its own, for which registers are allocated.
+* A sum of products inside other loops becomes a register tile as well. Products and windows are
+  outlined where they meet: what one keeps in registers would take them from the other.
 * A nest that reads along one loop and writes along another goes in squares that stay in the cache.
 * The outermost loops of a nest with enough work are shared out to threads.
 
@@ -147,12 +147,13 @@ class ScheduleKrnl(ModulePass):
         Where the loops around it are not ``shared`` out, a large product is.
         """
         inside = [op for op in nest.body.walk() if isinstance(op, krnl.IterateOp) and not op.inits]
-        are_several = sum(inner.contraction is not None for inner in inside) > 1
+        tiles = [inner for inner in inside if inner.contraction is not None]
+        differ = len({_has_window(inner) for inner in tiles}) > 1
         for inner in inside:
             writer = Writer(inner, remarks)
             if inner.contraction is not None:
                 self.contraction(inner, writer)
-                if are_several:
+                if differ:
                     writer.outline()
                 if not shared and work_of(inner) >= FORKS_WORTH * self.parallel_work:
                     self.parallelize(inner, writer)
@@ -306,6 +307,12 @@ class ScheduleKrnl(ModulePass):
         writer.ops.append(krnl.ParallelOp(chosen, grain))
         writer.remark(f"{shares} iterations for threads, {grain} at least: {work} operations")
         return True
+
+
+def _has_window(nest: krnl.IterateOp) -> bool:
+    """Whether a sum of products is one under a window that each column has for itself."""
+    _, column = nest.contraction.get_values()  # type: ignore[union-attr]
+    return window_of(nest, column) is not None
 
 
 def _temporaries(nest: krnl.IterateOp, column: int) -> int:

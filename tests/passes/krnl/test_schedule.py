@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import onnx
 import pytest
 from numerics.harness import make_model
 from onnx import helper
@@ -58,7 +59,7 @@ def test_short_integers_fill_vectors_that_need_no_mask(
     assert lanes_of(dtype, columns) == lanes
 
 
-def test_of_several_products_inside_of_a_loop_each_is_a_function() -> None:
+def test_a_product_and_a_window_inside_of_a_loop_are_functions() -> None:
     weights = {
         "v": np.ones((32, 8, 1, 1), np.float32),
         "w": np.ones((32, 1, 3, 3), np.float32),
@@ -67,15 +68,17 @@ def test_of_several_products_inside_of_a_loop_each_is_a_function() -> None:
         helper.make_node("Conv", ["x", "v"], ["a"]),
         helper.make_node("Conv", ["a", "w"], ["y"], group=32, pads=[1, 1, 1, 1]),
     ]
-    model = make_model(nodes, {"x": (np.float32, [1, 8, 30, 30])}, weights)
+    sizes = {"x": (np.float32, [1, 8, 30, 30])}
     passes = compiler.Pipeline.default().replace(
         "onnx-form-dispatches", "onnx-form-dispatches{cache-bytes=0}"
     )
-    low = compiler.lower(model, to="krnl", passes=passes.until("krnl-schedule"))
-    ScheduleKrnl().apply(low.ctx, low.module)
-    text = low.as_text()
+
+    def scheduled(model: onnx.ModelProto) -> str:
+        low = compiler.lower(model, to="krnl", passes=passes.until("krnl-schedule"))
+        ScheduleKrnl().apply(low.ctx, low.module)
+        return low.as_text()
+
+    text = scheduled(make_model(nodes, sizes, weights))
     assert text.count("krnl.outline") == 3, "rows before the first window, rows behind, windows"
-    alone = make_model(nodes[:1], {"x": (np.float32, [1, 8, 30, 30])}, {"v": weights["v"]}, ["a"])
-    low = compiler.lower(alone, to="krnl", passes=passes.until("krnl-schedule"))
-    ScheduleKrnl().apply(low.ctx, low.module)
-    assert "krnl.tensorize" in low.as_text() and "krnl.outline" not in low.as_text()
+    text = scheduled(make_model(nodes[:1], sizes, {"v": weights["v"]}, ["a"]))
+    assert "krnl.tensorize" in text and "krnl.outline" not in text
