@@ -110,7 +110,7 @@ def has_pairs(nest: krnl.IterateOp, axis: int) -> bool:
     for op in nest.body.walk():
         if panel == extent and isinstance(op, krnl.LoadOp) and variable in op.indices:
             place = list(op.indices).index(variable)
-            if any(_is_grouped(result, place) for result in op.map.data.results):
+            if any(is_grouped(result, place) for result in op.map.data.results):
                 return True
     return False
 
@@ -223,7 +223,7 @@ def _is_near(
             return False
     if not any_stride or isinstance(op, krnl.StoreOp):
         return _is_unit(last, place)
-    return any(rule(last, place) for rule in (_is_unit, _is_strided, _is_grouped))
+    return any(rule(last, place) for rule in (_is_unit, _is_strided, is_grouped))
 
 
 def _is_row(
@@ -238,7 +238,7 @@ def _is_row(
     place = list(op.indices).index(variable)
     uses = [result for result in op.map.data.results if _uses(result, place)]
     is_load = isinstance(op, krnl.LoadOp)
-    return is_load and len(uses) == 1 and _is_grouped(uses[0], place)
+    return is_load and len(uses) == 1 and is_grouped(uses[0], place)
 
 
 def _uses(expression: object, place: int) -> bool:
@@ -277,14 +277,14 @@ def _is_strided(expression: object, place: int) -> bool:
     )
 
 
-def _is_grouped(expression: object, place: int) -> bool:
+def is_grouped(expression: object, place: int) -> bool:
     """Whether a few iterations read the same few neighbours: `v floordiv 4 * 4 + ...`, or fewer."""
     match expression:
         case AffineBinaryOpExpr(kind=AffineBinaryOpKind.FloorDiv, lhs=lhs):
             return lhs == AffineDimExpr(place)
         case AffineBinaryOpExpr(kind=AffineBinaryOpKind.Add, lhs=lhs, rhs=rhs):
             used = [side for side in (lhs, rhs) if _uses(side, place)]
-            return len(used) == 1 and _is_grouped(used[0], place)
+            return len(used) == 1 and is_grouped(used[0], place)
         case AffineBinaryOpExpr(
             kind=AffineBinaryOpKind.Mul,
             lhs=AffineBinaryOpExpr(kind=AffineBinaryOpKind.FloorDiv, lhs=lhs, rhs=divisor),

@@ -198,7 +198,7 @@ class ScheduleKrnl(ModulePass):
         if not is_vectorizable(nest, column, any_store=extents[column] is not None):
             writer.remark("no tile: its columns are not neighbours in memory")
             return
-        window = window_of(nest, column)
+        window = None if has_pairs(nest, column) else window_of(nest, column)
         if window is not None:
             self.window(nest, writer, window, row, column)
             return
@@ -242,7 +242,8 @@ class ScheduleKrnl(ModulePass):
         first cache.
         """
         lanes = self.lanes(nest)
-        rows = window_rows(static(nest.extents[row]), window.width, self.registers)
+        in_groups = window.is_of_groups(nest.induction_variables[column])
+        rows = window_rows(static(nest.extents[row]), window.width, self.registers, in_groups)
         window.unroll()
         writer.cut(column, window.columns(rows, lanes, self.near_bytes // 2), lanes)
         writer.block(column, lanes, static(nest.extents[column]))

@@ -106,13 +106,15 @@ def tile_rows(extent: int | None, vectors: int, registers: int, pitch: int = 0) 
     return _evenly(extent, min(most, (registers - 2 - vectors) // vectors))
 
 
-def window_rows(extent: int | None, width: int, registers: int) -> int:
+def window_rows(extent: int | None, width: int, registers: int, in_groups: bool = False) -> int:
     """Rows of a tile of one vector whose rows share what is under a window ``width`` wide.
 
     A line of the window needs a register for each accumulator, for each of the `rows + width - 1`
-    vectors under it, and one for its weights.
+    vectors under it, and one for its weights. Where columns are ``in_groups`` that read the same
+    elements, what is shuffled out of those vectors needs registers, too.
     """
-    return _evenly(extent, min(MOST_ROWS, (registers - width) // 2))
+    most = registers // 4 if in_groups else (registers - width) // 2
+    return _evenly(extent, min(MOST_ROWS, most))
 
 
 def side_by_side(extent: int | None, lanes: int, most: int) -> int:

@@ -11,7 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from xdsl.ir import SSAValue
+
 from dialects import krnl
+from passes.krnl.nests import is_grouped
 
 MOST_TAPS = 16
 """More are not unrolled, only the lines of a window: rows share what lies under one line."""
@@ -23,6 +26,15 @@ class Window:
 
     taps: krnl.IterateOp
     extents: tuple[int, ...]
+
+    def is_of_groups(self, variable: SSAValue) -> bool:
+        """Whether a few columns read the same elements, which are shuffled out of vectors."""
+        for op in self.taps.body.walk():
+            if isinstance(op, krnl.LoadOp) and variable in op.indices:
+                place = list(op.indices).index(variable)
+                if is_grouped(op.map.data.results[-1], place):
+                    return True
+        return False
 
     @property
     def width(self) -> int:

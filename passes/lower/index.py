@@ -107,7 +107,8 @@ class Affine:
     def __mul__(self, factor: int) -> Affine:
         if factor == 0:
             return Affine(())
-        return Affine(tuple((atom, c * factor) for atom, c in self.terms), self.constant * factor)
+        terms = tuple((atom, c * factor) for atom, c in self.terms)
+        return _multiplied_back(Affine(terms, self.constant * factor))
 
     __rmul__ = __mul__
 
@@ -181,6 +182,18 @@ class Affine:
         for atom, _ in self.terms:
             found.update({atom: None} if isinstance(atom, Var) else atom.expression.variables())
         return found
+
+
+def _multiplied_back(total: Affine) -> Affine:
+    """``(x floordiv d) * d`` is x where x is a multiple of d."""
+    for atom, c in total.terms:
+        if isinstance(atom, Division) and not atom.remainder and c % atom.divisor == 0:
+            inside = atom.expression
+            parts = [inside.constant, *(k * each.multiple for each, k in inside.terms)]
+            if all(part % atom.divisor == 0 for part in parts):
+                rest = tuple(term for term in total.terms if term[0] is not atom)
+                return Affine(rest, total.constant) + inside * (c // atom.divisor)
+    return total
 
 
 def _put_together(total: Affine) -> Affine:

@@ -166,7 +166,9 @@ def test_pads_behind_other_roots(root: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("channels", "groups", "outputs", "size"),
     [
-        *[(32, 8, 32, 3), (16, 8, 16, 5), (10, 5, 10, 3), (6, 3, 12, 3)],
+        *[(32, 8, 32, 3), (16, 8, 16, 5), (10, 5, 10, 3), (6, 3, 12, 3), (32, 4, 32, 3)],
+        # Several pieces of channels, each of which begins at a multiple of a vector.
+        *[(128, 32, 128, 3), (256, 32, 256, 3)],
         # Groups that read fewer channels than they write: depthwise ones with a multiplier.
         *[(24, 24, 48, 3), (8, 8, 32, 3), (16, 8, 32, 3), (12, 4, 16, 1)],
     ],
@@ -185,6 +187,20 @@ def test_convolutions_in_narrow_groups(
     (expected,) = ReferenceEvaluator(model).run(None, {"x": x})  # type: ignore[misc]
     got = compile_for(model, unit).run({"x": x})["y"]
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("groups", [32, 64])
+def test_channels_of_narrow_groups_are_shuffled_out_of_vectors(groups: int, unit: str) -> None:
+    weights = floats(256, 256 // groups, 3, 3)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], group=groups)
+    model = make_model([node], {"x": (np.float32, [1, 256, 30, 30])}, {"w": weights})
+    pipeline = compiler.Pipeline.default().until("lower-llvm")
+    for name in ("onnx-assign-layouts", "krnl-schedule"):
+        pipeline = pipeline.replace(name, f"{name}{{{unit}}}")
+    text = compiler.lower(model, to="affine", passes=pipeline).as_text(elide=16)
+    (kernel,) = (part for part in text.split("func.func ") if part.startswith("@conv"))
+    assert "vector.insert" not in kernel, "lane by lane"
 
 
 @pytest.mark.parametrize("unit", VECTOR_UNITS)

@@ -25,7 +25,7 @@ from xdsl.ir import SSAValue
 from dialects import krnl
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp, SplitMatMul
-from dialects.onnx.types import dims_of, is_none, layout_of
+from dialects.onnx.types import dims_of, is_none, layout_of, panel_of
 from passes.krnl.tiles import COPIED_COLUMNS, place_axis, row_axis
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
@@ -37,7 +37,7 @@ from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar, accumulator_typ
 LONG_SUM = 128
 """Terms from which on a bias is added at the end."""
 
-NARROW_GROUPS = (2, 4)
+NARROW_GROUPS = (2, 4, 8)
 """Groups of so many channels share vectors: their channels are columns of one loop."""
 
 WHOLE_VECTORS = 16
@@ -285,7 +285,7 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     pads = op.get("pads") or (0,) * (2 * rank)
     before, after = pads[:rank], pads[rank:]
     per_group = _per_group(outputs, groups)
-    narrow = _is_narrow(outputs, groups, channels)
+    narrow = _is_narrow(op, outputs, groups, channels)
     is_row_major = layout_of(result.type) is None
     if is_row_major and any(pads):
         _padded_planes(k, op)
@@ -446,14 +446,17 @@ def _joined_conv(k: Kernel, op: OnnxOp) -> None:
     k.nest(space, body, contraction=(0, 1))
 
 
-def _is_narrow(outputs: Dim, groups: int, channels: Dim) -> bool:
-    """Whether several groups share a vector, each reading no more channels than it writes."""
+def _is_narrow(op: OnnxOp, outputs: Dim, groups: int, channels: Dim) -> bool:
+    """Whether several groups share a vector, each reading no more channels than it writes.
+
+    Groups of whole vectors have panels of their own.
+    """
     per_group = _per_group(outputs, groups)
     assert isinstance(channels, int), "a convolution's weights have static sizes"
     if groups == 1 or channels > per_group:
         return groups > 1 and per_group == 1
-    shares = per_group in NARROW_GROUPS and per_group * groups % WHOLE_VECTORS == 0
-    return per_group == 1 or shares
+    fills = per_group in NARROW_GROUPS and per_group * groups % WHOLE_VECTORS == 0
+    return per_group == 1 or (fills and not panel_of(op.operands[1].type))
 
 
 def _per_group(outputs: Dim, groups: int) -> int:

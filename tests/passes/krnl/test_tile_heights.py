@@ -45,6 +45,7 @@ def test_a_window_leaves_registers_for_what_is_under_it() -> None:
     assert window_rows(None, 3, 16) == 6
     assert window_rows(28, 5, 16) == 4
     assert window_rows(None, 3, 32) == 14
+    assert window_rows(56, 3, 32, in_groups=True) == 8, "what is shuffled takes registers, too"
 
 
 @pytest.mark.parametrize(("columns", "vectors"), [(144, 9), (1280, 10), (5, 1), (None, 12)])

@@ -160,6 +160,14 @@ def test_multiples_make_divisions_exact() -> None:
     assert isinstance(atom, Division) and atom.expression == affine(tile)
 
 
+def test_exact_quotients_are_multiplied_back() -> None:
+    tile, odd = Var(BLOCK.args[0], 0, None, 48), Var(BLOCK.args[1], 0, None)
+    assert (affine(tile) // 4) * 4 == affine(tile)
+    assert (affine(tile) // 4) * 12 + 5 == affine(tile) * 3 + 5
+    assert (affine(odd) // 4) * 4 != affine(odd)
+    assert ((affine(tile) + 2) // 4) * 4 == affine(tile)
+
+
 def test_lanes_stay_outside_of_divisions() -> None:
     start, lane = Var(BLOCK.args[0], 0, 128, 16), Var(BLOCK.args[1], 0, 7)
     entry = affine(start) + 8 + affine(lane)
