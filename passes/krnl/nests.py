@@ -16,13 +16,24 @@ ASSUMED_EXTENT = 64
 """Iterations counted for a loop of unknown length."""
 
 
-def transposed_row(nest: krnl.IterateOp) -> int | None:
-    """The loop over neighbours of an operand that the innermost loop goes through in strides."""
+def stored_axis(nest: krnl.IterateOp) -> int:
+    """The loop over neighbours of what is stored; the innermost where there is no single one."""
+    found: set[SSAValue] = set()
+    for op in nest.body.block.ops:
+        if isinstance(op, krnl.StoreOp):
+            lasts = op.map.data.results[-1:]
+            found.update(v for n, v in enumerate(op.indices) if any(_is_unit(x, n) for x in lasts))
+    axes = [axis for axis, value in enumerate(nest.induction_variables) if value in found]
+    return axes[0] if len(axes) == len(found) == 1 else len(nest.loops) - 1
+
+
+def transposed_row(nest: krnl.IterateOp, column: int) -> int | None:
+    """The loop over neighbours of an operand that loop ``column`` goes through in strides."""
     body = nest.body.block
     if any(op.regions for op in body.ops) or len(nest.loops) < 2:
         return None
     variables: list[SSAValue] = list(nest.induction_variables)
-    innermost = variables[-1]
+    innermost = variables[column]
     for op in body.ops:
         if not isinstance(op, krnl.LoadOp) or innermost not in op.indices:
             continue

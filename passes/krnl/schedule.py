@@ -44,6 +44,7 @@ from passes.krnl.nests import (
     panel_of,
     row_pitch,
     static,
+    stored_axis,
     transposed_row,
     value_bits,
     work_of,
@@ -116,11 +117,14 @@ class ScheduleKrnl(ModulePass):
             self.contraction(nest, writer)
         elif is_vectorizable(nest):
             self.neighbours(nest, writer)
-        elif (row := transposed_row(nest)) is not None:
-            writer.transpose(row, TRANSPOSED_TILE, self.lanes(nest))
+        elif (row := transposed_row(nest, column := stored_axis(nest))) is not None:
+            writer.transpose(row, column, TRANSPOSED_TILE, self.lanes(nest))
             writer.remark(
                 f"squares of {TRANSPOSED_TILE}: it reads along one loop, writes along another"
             )
+        elif column != len(nest.loops) - 1:
+            writer.innermost(column)
+            writer.remark("the loop over neighbours of what is stored goes innermost")
         shared = self.parallelize(nest, writer)
         if not writer.tiles:
             writer.remark("loops in order, the innermost one for LLVM's vectorizer")
@@ -159,8 +163,8 @@ class ScheduleKrnl(ModulePass):
                     self.parallelize(inner, writer)
             elif is_vectorizable(inner):
                 writer.vectorize(len(inner.loops) - 1, self.lanes(inner), 1)
-            elif (row := transposed_row(inner)) is not None:
-                writer.transpose(row, TRANSPOSED_TILE, self.lanes(inner))
+            elif (row := transposed_row(inner, column := stored_axis(inner))) is not None:
+                writer.transpose(row, column, TRANSPOSED_TILE, self.lanes(inner))
             writer.insert()
 
     def vectors(self, nest: krnl.IterateOp) -> int:

@@ -108,13 +108,18 @@ class Writer:
         self.ops.append(krnl.PermuteOp(order))
         self.ops.append(krnl.TensorizeOp(self.tiles[row], self.tiles[column], lanes))
 
-    def transpose(self, row: int, size: int, lanes: int) -> None:
-        """Goes through the innermost loop and ``row`` in squares that stay in the cache.
+    def innermost(self, axis: int) -> None:
+        """Moves a loop inside of all others."""
+        self.tiles[axis] = self.outer[axis]
+        others = [handle for handle in self.outer if handle is not self.outer[axis]]
+        self.ops.append(krnl.PermuteOp([*others, self.outer[axis]]))
+
+    def transpose(self, row: int, column: int, size: int, lanes: int) -> None:
+        """Goes through two loops in squares that stay in the cache, ``column`` inside.
 
         Where both sizes are known, the squares are made of smaller ones that stay in registers;
         not where places along the innermost loop are computed, of which each is its own.
         """
-        column = len(self.outer) - 1
         extents = [static(self.nest.extents[axis]) for axis in (row, column)]
         for axis, extent in zip((row, column), extents, strict=True):
             self.block(axis, size, extent)
@@ -124,7 +129,10 @@ class Writer:
                 order.append(handle)
                 self.first.append(self.loop(axis))
         pair = [self.tiles[row], self.tiles[column]]
-        if finds_places(self.nest) or any(n is None or n < lanes for n in extents):
+        shorter = min(lanes if n is None else n for n in extents)
+        # Squares of half a vector are better than none.
+        lanes = lanes if shorter >= lanes else lanes // 2
+        if finds_places(self.nest) or None in extents or shorter < lanes:
             self.ops.append(krnl.PermuteOp([*order, *pair]))
             return
         rows, columns = krnl.BlockOp(pair[0], lanes), krnl.BlockOp(pair[1], lanes)

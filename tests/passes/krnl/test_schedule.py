@@ -82,3 +82,41 @@ def test_a_product_and_a_window_inside_of_a_loop_are_functions() -> None:
     assert text.count("krnl.outline") == 3, "rows before the first window, rows behind, windows"
     text = scheduled(make_model(nodes[:1], sizes, {"v": weights["v"]}, ["a"]))
     assert "krnl.tensorize" in text and "krnl.outline" not in text
+
+
+def schedule_of_concat(places: int) -> str:
+    """Of half of a row-major image, and a channels-last one, put together in row-major order."""
+    weights = {"v": np.ones((32, 3, 3, 3), np.float32), "r": np.array([1, 2, 32, places, places])}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Split", ["z"], ["s", "t"], axis=1, num_outputs=2),
+        helper.make_node("Concat", ["s", "a"], ["c"], axis=1),
+        helper.make_node("Reshape", ["c", "r"], ["d"]),
+        helper.make_node("Transpose", ["d"], ["y"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node("Relu", ["t"], ["u"]),
+    ]
+    sizes = {
+        "x": (np.float32, [1, 3, places, places]),
+        "z": (np.float32, [1, 64, places, places]),
+    }
+    model = make_model(nodes, sizes, weights, ["y", "u"])
+    passes = compiler.Pipeline.default().until("krnl-schedule")
+    low = compiler.lower(model, to="krnl", passes=passes)
+    ScheduleKrnl().apply(low.ctx, low.module)
+    text = low.as_text(elide=16)
+    (kernel,) = (part for part in text.split("func.func ") if "concat" in part.split("(")[0])
+    return kernel
+
+
+@pytest.mark.parametrize(("places", "lanes"), [(28, 16), (14, 8), (7, 0)])
+def test_loops_go_along_what_is_stored(places: int, lanes: int) -> None:
+    same, other = schedule_of_concat(places).split("krnl.define_loops")[1:]
+    # Row-major to row-major: the loop over places is the innermost. It was that over channels.
+    handles = re.search(r"krnl.permute\((.*)\)", same)
+    bound = re.search(r"krnl.iterate \((.*)\) \{", same)
+    assert handles and bound
+    innermost = handles[1].split(", ")[-1]
+    assert re.search(rf"{innermost} -> %\d+ = 0 to {places}\b", bound[1])
+    # Channels-last to row-major: squares in registers, of half a vector where a row is short.
+    tiles = re.findall(r"krnl.tensorize\(.*\) (\d+)", other)
+    assert tiles == ([str(lanes)] if lanes else [])
