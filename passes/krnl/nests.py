@@ -116,10 +116,11 @@ def work_of(nest: krnl.IterateOp) -> int:
 
 def has_pairs(nest: krnl.IterateOp, axis: int) -> bool:
     """Whether columns are those of several rows side by side, so that an operand repeats."""
-    extent, panel = static(nest.extents[axis]), panel_of(nest, axis)
-    variable = nest.induction_variables[axis]
+    extent, variable = static(nest.extents[axis]), nest.induction_variables[axis]
+    if extent is None or panel_of(nest, axis) != extent:
+        return False
     for op in nest.body.walk():
-        if panel == extent and isinstance(op, krnl.LoadOp) and variable in op.indices:
+        if isinstance(op, krnl.LoadOp) and variable in op.indices:
             place = list(op.indices).index(variable)
             if any(is_grouped(result, place) for result in op.map.data.results):
                 return True

@@ -84,6 +84,21 @@ def test_what_stands_behind(unit: str, behind: str) -> None:
     compare(model_of(24, (13, 14), behind, has_bias=False), unit)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_other_floats(dtype: type) -> None:
+    weights = {"v": floats(32, 3, 3, 3).astype(dtype), "w": floats(24, 32, 1, 1).astype(dtype)}
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"]),
+        helper.make_node("Conv", ["a", "w"], ["y"]),
+    ]
+    model = make_model(nodes, {"x": (dtype, [1, 3, 8, 8])}, weights)
+    x = floats(1, 3, 8, 8, seed=5).astype(dtype)
+    (expected,) = ReferenceEvaluator(model).run(None, {"x": x})
+    got = compile_for(model, WIDE).run({"x": x})["y"]
+    scale = np.abs(expected.astype(np.float64)).max()
+    np.testing.assert_allclose(got, expected, rtol=0, atol=4e-3 * scale)
+
+
 def test_rows_are_paired_where_that_fills_vectors() -> None:
     for outputs in (8, 24, 40, 56):
         assert has_pairs(model_of(outputs, (6, 8)), outputs)

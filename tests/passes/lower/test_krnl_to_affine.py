@@ -47,6 +47,7 @@ SCHEDULES = {
     "tensorize, columns first": COLUMNS_FIRST,
     "outline": "krnl.outline %i",
     "outline tiles": ROWS_FIRST + "krnl.outline %j0",
+    "outline, then block": "krnl.outline %i\n%i0, %i1 = krnl.block %i 4",
     "outline columns, parallel": "krnl.parallel(%i) 2\nkrnl.outline %j",
     "parallel": "krnl.parallel(%i) 2",
     "parallel, both": "krnl.parallel(%i, %j) 3",
