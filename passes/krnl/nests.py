@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from xdsl.dialects.builtin import DYNAMIC_INDEX, IndexType
@@ -119,12 +119,18 @@ def has_pairs(nest: krnl.IterateOp, axis: int) -> bool:
     extent, variable = static(nest.extents[axis]), nest.induction_variables[axis]
     if extent is None or panel_of(nest, axis) != extent:
         return False
+    return any(
+        is_grouped(result, place)
+        for op, place in loads_along(nest, variable)
+        for result in op.map.data.results
+    )
+
+
+def loads_along(nest: krnl.IterateOp, variable: SSAValue) -> Iterator[tuple[krnl.LoadOp, int]]:
+    """Loads inside of a nest whose indices depend on a variable; which of the operands it is."""
     for op in nest.body.walk():
         if isinstance(op, krnl.LoadOp) and variable in op.indices:
-            place = list(op.indices).index(variable)
-            if any(is_grouped(result, place) for result in op.map.data.results):
-                return True
-    return False
+            yield op, list(op.indices).index(variable)
 
 
 def panel_of(nest: krnl.IterateOp, axis: int) -> int | None:
@@ -133,10 +139,7 @@ def panel_of(nest: krnl.IterateOp, axis: int) -> int | None:
     All of the loop where its iterations are columns of several rows side by side: one tile.
     """
     variable = nest.induction_variables[axis]
-    for op in nest.body.walk():
-        if not isinstance(op, krnl.LoadOp) or variable not in op.indices:
-            continue
-        place = list(op.indices).index(variable)
+    for op, place in loads_along(nest, variable):
         shape = op.memref.type.get_shape()  # type: ignore[union-attr]
         for result in op.map.data.results if len(shape) > 1 else ():
             match result:
@@ -177,8 +180,11 @@ def is_vectorizable(nest: krnl.IterateOp, axis: int | None = None, any_store: bo
             computed = seen & set(op.indices) - {variable}
             if any_store and isinstance(op, krnl.StoreOp) and not computed:
                 continue
-            near = (op, variable, seen - {variable}, extent is not None)
-            if not (_is_near(*near) or (nest.contraction is not None and _is_row(*near))):
+            known = extent is not None
+            is_row = (
+                known and nest.contraction is not None and not computed and _is_row(op, variable)
+            )
+            if not is_row and not _is_near(op, variable, seen - {variable}, known):
                 return False
         elif isinstance(op, krnl.IndexOp):
             if seen & set(op.operands):
@@ -238,19 +244,13 @@ def _is_near(
     return any(rule(last, place) for rule in (_is_unit, _is_strided, is_grouped))
 
 
-def _is_row(
-    op: krnl.LoadOp | krnl.StoreOp,
-    variable: BlockArgument,
-    derived: set[SSAValue],
-    is_known: bool,
-) -> bool:
+def _is_row(op: krnl.LoadOp | krnl.StoreOp, variable: BlockArgument) -> bool:
     """Whether all elements of a row's columns are one: `row * 2 + variable floordiv columns`."""
-    if any(value in derived for value in op.indices) or not is_known:
+    if not isinstance(op, krnl.LoadOp) or variable not in op.indices:
         return False
     place = list(op.indices).index(variable)
     uses = [result for result in op.map.data.results if _uses(result, place)]
-    is_load = isinstance(op, krnl.LoadOp)
-    return is_load and len(uses) == 1 and is_grouped(uses[0], place)
+    return len(uses) == 1 and is_grouped(uses[0], place)
 
 
 def _uses(expression: object, place: int) -> bool:

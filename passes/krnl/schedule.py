@@ -202,7 +202,8 @@ class ScheduleKrnl(ModulePass):
         if not is_vectorizable(nest, column, any_store=extents[column] is not None):
             writer.remark("no tile: its columns are not neighbours in memory")
             return
-        window = None if has_pairs(nest, column) else window_of(nest, column)
+        are_pairs = has_pairs(nest, column)
+        window = None if are_pairs else window_of(nest, column)
         if window is not None:
             self.window(nest, writer, window, row, column)
             return
@@ -217,7 +218,7 @@ class ScheduleKrnl(ModulePass):
             panels = None if (columns := extents[column]) is None else -(-columns // width)
             width *= panels_at_once(panels, max(1, width // lanes), self.registers)
         vectors = max(1, width // lanes)
-        registers = self.registers - _temporaries(nest, column)
+        registers = self.registers - _temporaries(nest, are_pairs)
         rows_first = self.rows_first(nest, column)
         pitch = row_pitch(nest, row, column)
         rows = tile_rows(extents[row], vectors, registers, pitch)
@@ -320,13 +321,13 @@ def _has_window(nest: krnl.IterateOp) -> bool:
     return window_of(nest, column) is not None
 
 
-def _temporaries(nest: krnl.IterateOp, column: int) -> int:
+def _temporaries(nest: krnl.IterateOp, are_pairs: bool) -> int:
     """Registers that a step of a tile needs besides those of accumulators and operands.
 
     Sums of pairs that fit 16 bits are made first and then added up, by a factor of ones. Of two
     rows side by side, elements of both and a vector with either are used at once.
     """
-    if has_pairs(nest, column):
+    if are_pairs:
         return 4
     dots = (op for op in nest.body.walk() if isinstance(op, krnl.DotOp))
     return 2 if any("short_pairs" in op.attributes for op in dots) else 0

@@ -14,7 +14,7 @@ from math import prod
 from xdsl.ir import SSAValue
 
 from dialects import krnl
-from passes.krnl.nests import is_grouped
+from passes.krnl.nests import is_grouped, loads_along
 
 MOST_TAPS = 16
 """More are not unrolled, only the lines of a window: rows share what lies under one line."""
@@ -29,12 +29,8 @@ class Window:
 
     def is_of_groups(self, variable: SSAValue) -> bool:
         """Whether a few columns read the same elements, which are shuffled out of vectors."""
-        for op in self.taps.body.walk():
-            if isinstance(op, krnl.LoadOp) and variable in op.indices:
-                place = list(op.indices).index(variable)
-                if is_grouped(op.map.data.results[-1], place):
-                    return True
-        return False
+        loads = loads_along(self.taps, variable)
+        return any(is_grouped(op.map.data.results[-1], place) for op, place in loads)
 
     @property
     def width(self) -> int:
@@ -65,12 +61,10 @@ def sliding_window(nest: krnl.IterateOp, column: int) -> Window | None:
     if found is None:
         return None
     variable, taps = nest.induction_variables[column], set(found.taps.induction_variables)
-    for op in found.taps.body.walk():
-        if isinstance(op, krnl.LoadOp) and variable in op.indices:
-            last = op.map.data.results[-1].used_dims()
-            used = {op.indices[place] for place in last}
-            if variable in used and taps & used:
-                return found
+    for op, _ in loads_along(found.taps, variable):
+        used = {op.indices[place] for place in op.map.data.results[-1].used_dims()}
+        if variable in used and taps & used:
+            return found
     return None
 
 

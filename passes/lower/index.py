@@ -186,14 +186,24 @@ class Affine:
 
 def _multiplied_back(total: Affine) -> Affine:
     """``(x floordiv d) * d`` is x where x is a multiple of d."""
+    if not any(_is_exact(atom, c) for atom, c in total.terms):
+        return total
+    result = Affine((), total.constant)
     for atom, c in total.terms:
-        if isinstance(atom, Division) and not atom.remainder and c % atom.divisor == 0:
-            inside = atom.expression
-            parts = [inside.constant, *(k * each.multiple for each, k in inside.terms)]
-            if all(part % atom.divisor == 0 for part in parts):
-                rest = tuple(term for term in total.terms if term[0] is not atom)
-                return Affine(rest, total.constant) + inside * (c // atom.divisor)
-    return total
+        if isinstance(atom, Division) and _is_exact(atom, c):
+            result = result + atom.expression * (c // atom.divisor)
+        else:
+            result = result + Affine(((atom, c),))
+    return result
+
+
+def _is_exact(atom: Atom, c: int) -> bool:
+    """Whether ``c`` times a quotient multiplies an exact division back."""
+    if not isinstance(atom, Division) or atom.remainder or c % atom.divisor:
+        return False
+    inside = atom.expression
+    parts = [inside.constant, *(k * each.multiple for each, k in inside.terms)]
+    return all(part % atom.divisor == 0 for part in parts)
 
 
 def _put_together(total: Affine) -> Affine:

@@ -25,7 +25,7 @@ from dialects.onnx.constants import ConstantPool, constant_of, make_const, pool_
 from dialects.onnx.ops import NoValue, OnnxOp, StrassenMatMul, StrassenSums
 from dialects.onnx.types import dims_of, element_type_of, is_none, none_type, tensor_type
 from passes.cost import Machine
-from passes.onnx.editing import is_pointwise
+from passes.onnx.editing import has_strides, is_pointwise
 from passes.strassen import LEFT, plan, rows_of_plane
 
 
@@ -88,8 +88,7 @@ def _product_of(op: OnnxOp, pool: ConstantPool) -> _Operands | None:
             return None
         matrix = matrix.T if op.get("transB") else matrix
     elif op.OP_TYPE == "Conv":
-        has_strides = any(stride != 1 for stride in op.get("strides") or ())
-        if matrix.ndim < 3 or has_strides or not is_pointwise(op, matrix.shape[2:]):
+        if matrix.ndim < 3 or has_strides(op) or not is_pointwise(op):
             return None
         axis, matrix = 1, matrix.reshape(matrix.shape[:2]).T
     if matrix.ndim != 2 or len(dims) < 2:

@@ -13,6 +13,7 @@ from dialects.krnl import integers
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import Custom, OnnxOp
 from dialects.onnx.shape.helpers import resolve_pads
+from dialects.onnx.types import dims_of
 
 
 def is_dead(op: Operation) -> bool:
@@ -54,11 +55,17 @@ def replace_value(old: SSAValue, new: SSAValue) -> None:
         new.name_hint = old.name_hint
 
 
-def is_pointwise(op: OnnxOp, kernel: Sequence[Dim]) -> bool:
+def has_strides(op: OnnxOp) -> bool:
+    """Whether a convolution leaves out places."""
+    return any(stride != 1 for stride in op.get("strides") or ())
+
+
+def is_pointwise(op: OnnxOp) -> bool:
     """Whether a convolution is one product of channels at each place, without groups or padding.
 
-    ``kernel`` are the spatial sizes of its weights; strides may leave out places.
+    Its weights have a known rank; strides may leave out places.
     """
+    kernel = (dims_of(op.operands[1].type) or ())[2:]
     is_padded = any(op.get("pads") or ()) or op.get("auto_pad") not in (None, "NOTSET", "VALID")
     return op.get("group") == 1 and all(size == 1 for size in kernel) and not is_padded
 

@@ -10,8 +10,8 @@ from dialects.onnx.constants import single_element
 from dialects.onnx.dims import Dim, numbers_of
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.shape.helpers import permutation
-from dialects.onnx.types import dims_of, element_type_of, layout_of, panel_of
-from passes.lower.onnx_to_krnl.convolution_chain import MOST_BETWEEN, buffer_dims
+from dialects.onnx.types import dims_of, layout_of, panel_of
+from passes.lower.onnx_to_krnl.convolution_chain import MOST_BETWEEN, what_lies_between
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
 from passes.onnx.assign_layouts.layouts import channels_last
 from passes.onnx.bind_parameters import parameter
@@ -132,12 +132,9 @@ def goes_along(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
     computed, padded, result = (dims_of(value.type) or () for value in values)
     if computed[:2] != padded[:2] or not padded[1:2] == result[1:2] == (op.get("group"),):
         return False
-    sizes = numbers_of(padded[1:])
-    width = getattr(element_type_of(between.type), "bitwidth", 0) // 8
-    rows, *line = buffer_dims(first, op, cache_bytes)
-    is_whole = rows >= sizes[1]
-    is_small = rows * prod(line) * width <= MOST_BETWEEN
-    return is_small and (is_whole or prod(sizes) * width > cache_bytes)
+    lying = what_lies_between(first, op, cache_bytes)
+    nbytes = prod(numbers_of(padded[1:])) * lying.element_bytes
+    return lying.buffer_bytes <= MOST_BETWEEN and (lying.is_whole or nbytes > cache_bytes)
 
 
 def _is_known(value: SSAValue) -> bool:

@@ -20,7 +20,7 @@ from xdsl.passes import ModulePass
 
 from dialects.onnx.constants import pool_of
 from dialects.onnx.ops import OnnxOp
-from passes.onnx.editing import is_pointwise, replace_value
+from passes.onnx.editing import has_strides, is_pointwise, replace_value
 from passes.onnx.simplify import opset_of
 from passes.onnx.simplify.rewriter import Rewriter
 
@@ -46,10 +46,9 @@ def _skips_places(r: Rewriter, op: OnnxOp) -> bool:
     """Whether a convolution has a kernel of size 1, strides, and nothing else."""
     if op.DOMAIN or op.OP_TYPE not in ("Conv", "ConvInteger"):
         return False
-    weights, strides = r.dims(op.operands[1]), op.get("strides") or ()
-    if weights is None or r.dims(op.operands[0]) is None:
+    if r.dims(op.operands[1]) is None or r.dims(op.operands[0]) is None:
         return False
-    return any(stride > 1 for stride in strides) and is_pointwise(op, weights[2:])
+    return has_strides(op) and is_pointwise(op)
 
 
 def _dense(r: Rewriter, op: OnnxOp) -> SSAValue:

@@ -87,6 +87,30 @@ def compile_model(model: onnx.ModelProto | bytes) -> Network:
     return Network(link(module, ctx, _target()))
 
 
+def channel_shuffle(channels: int, places: int) -> onnx.ModelProto:
+    """Half of a row-major image and a channels-last one, put together in turn; the other half goes
+    on to a channels-last image."""
+    numbers = np.random.default_rng(0)
+    weights = {
+        "v": numbers.standard_normal((channels, 3, 3, 3), np.float32),
+        "w": numbers.standard_normal((4, channels, 1, 1), np.float32),
+        "r": np.array([1, 2, channels, places, places]),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1]),
+        helper.make_node("Split", ["z"], ["s", "t"], axis=1, num_outputs=2),
+        helper.make_node("Concat", ["s", "a"], ["c"], axis=1),
+        helper.make_node("Reshape", ["c", "r"], ["d"]),
+        helper.make_node("Transpose", ["d"], ["y"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node("Conv", ["t", "w"], ["u"]),
+    ]
+    sizes = {
+        "x": (np.float32, [1, 3, places, places]),
+        "z": (np.float32, [1, 2 * channels, places, places]),
+    }
+    return make_model(nodes, sizes, weights, ["y", "u"])
+
+
 VECTOR_UNITS = ("vector-bits=256 registers=16", "vector-bits=512 registers=32")
 """Tiles for the other kind of machine must be right on this one, too."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numerics.harness import VECTOR_UNITS, check, compile_for, make_model
+from numerics.harness import VECTOR_UNITS, channel_shuffle, check, compile_for, make_model
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
@@ -241,19 +241,8 @@ def test_images_go_in_pieces(unit: str) -> None:
 @pytest.mark.parametrize("unit", VECTOR_UNITS)
 @pytest.mark.parametrize("places", [1, 3, 7, 8, 9, 12, 14, 15, 17, 28])
 def test_channels_shuffled_between_layouts(unit: str, places: int) -> None:
-    weights = {"v": floats(20, 3, 3, 3), "r": np.array([1, 2, 20, places, places])}
-    nodes = [
-        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1]),
-        helper.make_node("Split", ["z"], ["s", "t"], axis=1, num_outputs=2),
-        helper.make_node("Concat", ["s", "a"], ["c"], axis=1),
-        helper.make_node("Reshape", ["c", "r"], ["d"]),
-        helper.make_node("Transpose", ["d"], ["y"], perm=[0, 2, 1, 3, 4]),
-        helper.make_node("Conv", ["t", "w"], ["u"]),
-    ]
-    weights["w"] = floats(4, 20, 1, 1)
+    model = channel_shuffle(20, places)
     feed = {"x": floats(1, 3, places, places), "z": floats(1, 40, places, places, seed=1)}
-    sizes = {name: (np.float32, array.shape) for name, array in feed.items()}
-    model = make_model(nodes, sizes, weights, ["y", "u"])
     got = compile_for(model, unit).run(feed)
     for value, expected in zip(
         (got["y"], got["u"]), ReferenceEvaluator(model).run(None, feed), strict=True

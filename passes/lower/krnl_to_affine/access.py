@@ -172,7 +172,8 @@ def _load_lanes(
     """A vector: of neighbours, shuffled out of vectors, or lane by lane. Each is loaded once."""
     stride = place.stride
     if stride == 1:
-        return _load_vector(tile, source, place, op)
+        mask = tile.mask(place.dim, place.coordinate)
+        return _load_vector(tile, source, place.at(0), place.dim.lanes, op, mask)
     if stride in range(2, WIDEST_STRIDE + 1) and place.is_full:
         return _load_strided(tile, source, place, op)
     if place.coordinate not in chosen:
@@ -214,16 +215,12 @@ def _load_transposed(
     assert across is not None
     others = tuple(dim for dim in dims if dim is not row)
     first = [e.substitute({row.variable: 0}) for e in expressions]
-    along = TileDim(row.variable, 1, across.lanes)
     values: dict[Coordinates, SSAValue] = {}
     for at in tile.coordinates(others):
         place = _place(tile, first, others, at)
         assert isinstance(place, Lanes)
-        vectors = []
-        for lane in range(across.lanes):
-            shifted = [*place.at(lane)]
-            shifted[-1] = shifted[-1] + Affine(((place.lane, 1),))
-            vectors.append(_load_vector(tile, source, Lanes(shifted, place.lane, along, 0), op))
+        starts = map(place.at, range(across.lanes))
+        vectors = [_load_vector(tile, source, start, across.lanes, op) for start in starts]
         for number, vector_of_row in enumerate(transposed(tile, vectors)):
             full = dict(zip(others, at, strict=True)) | {row: number}
             values[tuple(full[dim] for dim in dims)] = vector_of_row
@@ -264,13 +261,19 @@ def _shuffle(tile: Tile, lhs: SSAValue, rhs: SSAValue, lanes: list[int]) -> SSAV
     return loaded[key]
 
 
-def _load_vector(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> SSAValue:
-    start = place.at(0)
-    mask = tile.mask(place.dim, place.coordinate)
+def _load_vector(
+    tile: Tile,
+    source: SSAValue,
+    start: list[Affine],
+    lanes: int,
+    op: krnl.LoadOp,
+    mask: SSAValue | None = None,
+) -> SSAValue:
+    """Neighbours from a place on, loaded once."""
     loaded = tile.lowering.loaded
-    key = (tile.lowering.block, source, place.dim.lanes, mask, *start)
+    key = (tile.lowering.block, source, lanes, mask, *start)
     if key not in loaded:
-        loaded[key] = _load_neighbours(tile, source, start, mask, place.dim.lanes, op)
+        loaded[key] = _load_neighbours(tile, source, start, lanes, op, mask)
     return loaded[key]
 
 
@@ -278,9 +281,9 @@ def _load_neighbours(
     tile: Tile,
     source: SSAValue,
     start: list[Affine],
-    mask: SSAValue | None,
     lanes: int,
     op: krnl.LoadOp,
+    mask: SSAValue | None,
 ) -> SSAValue:
     kind = vector_type(lanes, op.result.type)
     if mask is None and tile.lowering.all_affine(start):
@@ -305,13 +308,11 @@ def _load_strided(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -
     """Elements that are S apart: out of S vectors, the last of which ends with the last element."""
     stride, lanes = place.stride, place.dim.lanes
     assert stride is not None
-    start = place.at(0)
-    along = TileDim(place.lane, 1, lanes)
+    *leading, last = place.at(0)
     result: SSAValue | None = None
     for number in range(stride):
         first = min(number * lanes, (lanes - 1) * (stride - 1))
-        shifted = [*start[:-1], start[-1] + Affine(((place.lane, 1),)) + first]
-        loaded = _load_vector(tile, source, Lanes(shifted, place.lane, along, 0), op)
+        loaded = _load_vector(tile, source, [*leading, last + first], lanes, op)
         offsets = [lane * stride - first for lane in range(lanes)]
         chosen = [lanes + at if 0 <= at < lanes else lane for lane, at in enumerate(offsets)]
         if result is None:
@@ -330,9 +331,7 @@ def _load_chosen(
 ) -> SSAValue:
     """Elements of one vector in another order, some of them more than once."""
     first, offsets, length = chosen
-    indices = [*place.at(0)[:-1], first + Affine(((place.lane, 1),))]
-    along = TileDim(place.lane, 1, length)
-    loaded = _load_vector(tile, source, Lanes(indices, place.lane, along, 0), op)
+    loaded = _load_vector(tile, source, [*place.at(0)[:-1], first], length, op)
     return _shuffle(tile, loaded, loaded, offsets)
 
 
@@ -351,9 +350,8 @@ def _load_runs(tile: Tile, source: SSAValue, place: Lanes, op: krnl.LoadOp) -> S
             vectors.append(tile.as_vector(_load_element(tile, source, run.place, op), lanes))
             offsets = range(run.first, end)
         else:
-            start = [*run.place[:-1], Affine(((place.lane, 1),), first)]
-            along = TileDim(place.lane, 1, lanes)
-            vectors.append(_load_vector(tile, source, Lanes(start, place.lane, along, 0), op))
+            start = [*run.place[:-1], Affine((), first)]
+            vectors.append(_load_vector(tile, source, start, lanes, op))
             offset = run.place[-1].constant - first - run.first
             offsets = range(run.first + offset, end + offset)
         chosen += [number * lanes + at for at in offsets]

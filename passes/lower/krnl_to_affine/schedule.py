@@ -36,8 +36,13 @@ class Leaf:
 
     def block(self, size: int) -> tuple[Leaf, Leaf]:
         """This loop in steps of ``size``, and the loop inside one step."""
-        outer = Leaf(self.root, size * self.step, self.outer, parallel=self.parallel)
-        outer.is_outlined = self.is_outlined
+        outer = Leaf(
+            self.root,
+            size * self.step,
+            self.outer,
+            parallel=self.parallel,
+            is_outlined=self.is_outlined,
+        )
         inner = Leaf(self.root, self.step, outer)
         outer.inner, inner.inner = inner, self.inner
         if self.inner is not None:

@@ -21,10 +21,11 @@ from dialects.onnx.dims import Dim, product
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, element_type_of, is_tensor, layout_of, panel_of
-from passes.lower.onnx_to_krnl.contractions import WHOLE_VECTORS, is_pointwise
+from passes.lower.onnx_to_krnl.contractions import WHOLE_VECTORS
 from passes.lower.onnx_to_krnl.reductions import known_axes
 from passes.lower.onnx_to_krnl.registry import FRAMES, POINTWISE, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
+from passes.onnx.editing import has_strides, is_pointwise
 
 PRODUCTS = ("MatMul", "MatMulInteger", "Conv", "ConvInteger")
 """Roots whose rows are joined where all of them meet one matrix."""
@@ -199,7 +200,7 @@ def _factors(root: OnnxOp | None) -> set[SSAValue]:
         return set()
     if root.OP_TYPE.startswith("MatMul"):
         return set(root.operands[1:]) if len(weight) == 2 and len(data) > 2 else set()
-    return set(root.operands[1:]) if is_pointwise(root) else set()
+    return set(root.operands[1:]) if is_pointwise(root) and not has_strides(root) else set()
 
 
 def _reduced(root: OnnxOp, dims: tuple[Dim, ...]) -> _Shape | None:

@@ -23,7 +23,7 @@ from xdsl.dialects.builtin import ArrayAttr
 from xdsl.ir import SSAValue
 
 from dialects import krnl
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import Dim, numbers_of
 from dialects.onnx.ops import OnnxOp, SplitMatMul
 from dialects.onnx.types import dims_of, is_none, layout_of, panel_of
 from passes.krnl.tiles import COPIED_COLUMNS, place_axis, row_axis
@@ -250,12 +250,6 @@ def spatial_attribute(op: OnnxOp, name: str, rank: int) -> tuple[int, ...]:
     return tuple(op.get(name) or (1,) * rank)
 
 
-def is_pointwise(op: OnnxOp) -> bool:
-    """Whether a convolution is a product with one matrix: a kernel of size 1, of all channels."""
-    sizes = (dims_of(op.operands[1].type) or ())[2:]
-    return op.get("group") == 1 and all(n == 1 for n in (*sizes, *(op.get("strides") or ())))
-
-
 def under_window(op: OnnxOp, place: Sequence[Affine], taps: Sequence[Affine]) -> list[Affine]:
     """Where taps of a window at a place of the result lie, counted with the padding."""
     rank = len(place)
@@ -285,7 +279,7 @@ def conv(k: Kernel, op: OnnxOp) -> None:
     pads = op.get("pads") or (0,) * (2 * rank)
     before, after = pads[:rank], pads[rank:]
     per_group = _per_group(outputs, groups)
-    narrow = _is_narrow(op, outputs, groups, channels)
+    narrow = _is_narrow(op)
     is_row_major = layout_of(result.type) is None
     if is_row_major and any(pads):
         _padded_planes(k, op)
@@ -446,13 +440,14 @@ def _joined_conv(k: Kernel, op: OnnxOp) -> None:
     k.nest(space, body, contraction=(0, 1))
 
 
-def _is_narrow(op: OnnxOp, outputs: Dim, groups: int, channels: Dim) -> bool:
+def _is_narrow(op: OnnxOp) -> bool:
     """Whether several groups share a vector, each reading no more channels than it writes.
 
     Groups of whole vectors have panels of their own.
     """
-    per_group = _per_group(outputs, groups)
-    assert isinstance(channels, int), "a convolution's weights have static sizes"
+    outputs, channels, *_ = numbers_of(dims_of(op.operands[1].type) or ())
+    groups = op.get("group")
+    per_group = outputs // groups
     if groups == 1 or channels > per_group:
         return groups > 1 and per_group == 1
     fills = per_group in NARROW_GROUPS and per_group * groups % WHOLE_VECTORS == 0

@@ -20,16 +20,16 @@ known sizes, which `onnx-form-dispatches` sees to where it puts both into one di
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from math import gcd, prod
 
 from dialects.onnx.dims import numbers_of
 from dialects.onnx.ops import OnnxOp
-from dialects.onnx.types import dims_of, element_type_of, panel_of
+from dialects.onnx.types import dims_of, panel_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl.contractions import (
     WHOLE_VECTORS,
     accumulate,
-    is_pointwise,
     spatial_attribute,
     sum_with_bias,
     under_window,
@@ -38,6 +38,8 @@ from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.padding import fill_of, pad_amounts
 from passes.lower.onnx_to_krnl.registry import chain
 from passes.lower.onnx_to_krnl.scalars import Scalar
+from passes.onnx.assign_layouts.layouts import bits_of_element
+from passes.onnx.editing import has_strides, is_pointwise
 
 ENOUGH_UNITS = 4
 """Bands and groups that few threads can share."""
@@ -59,27 +61,51 @@ def convolution_chain(k: Kernel, first: OnnxOp, second: OnnxOp) -> None:
     k.nest([pair.images, pair.bands, pair.groups], pair.band)
 
 
-def buffer_dims(first: OnnxOp, second: OnnxOp, cache_bytes: int) -> tuple[int, int, int]:
-    """Rows, places and channels of the buffer for what lies between two convolutions.
+@dataclass(frozen=True)
+class Between:
+    """What lies between two convolutions, ``height`` rows with their padding, and the buffer for
+    some of it: ``rows``, ``places`` and ``columns``."""
 
-    It has all rows where a part of the core's cache holds them, and threads find groups of channels
-    to share.
+    height: int
+    rows: int
+    places: int
+    columns: int
+    element_bytes: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the buffer holds all rows."""
+        return self.rows >= self.height
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Size of the buffer."""
+        return self.rows * self.places * self.columns * self.element_bytes
+
+
+def what_lies_between(first: OnnxOp, second: OnnxOp, cache_bytes: int) -> Between:
+    """What lies between two convolutions, with a buffer for it.
+
+    That has all rows where a part of the core's cache holds them, and threads find groups of
+    channels to share.
     """
-    channels, height, width = numbers_of((dims_of(second.operands[0].type) or ())[1:])
-    panel = panel_of(first.operands[1].type)
+    value = second.operands[0]
+    channels, height, width = numbers_of((dims_of(value.type) or ())[1:])
+    panel, element_bytes = panel_of(first.operands[1].type), bits_of_element(value) // 8
     columns = panel if channels % panel == 0 else channels
-    row = width * getattr(element_type_of(second.operands[0].type), "bitwidth", 0) // 8
     # Two threads share an odd number of wide groups unevenly.
     is_uneven = channels // columns % 2 == 1 and columns % (2 * WHOLE_VECTORS) == 0
     part = columns // 2 if is_uneven else columns
-    is_small = height * row * part <= min(cache_bytes // PART_OF_GROUP, MOST_BETWEEN)
-    if is_small and is_pointwise(first) and channels // part >= ENOUGH_UNITS:
-        return height, width, part
+    whole = Between(height, height, width, part, element_bytes)
+    is_small = whole.buffer_bytes <= min(cache_bytes // PART_OF_GROUP, MOST_BETWEEN)
+    is_product = is_pointwise(first) and not has_strides(first)
+    if is_small and is_product and channels // part >= ENOUGH_UNITS:
+        return whole
     # A power of two: which row of the buffer it is takes no division.
-    rows = 1 << (_span(second) - 1).bit_length()
-    if columns == panel and rows * row * columns > cache_bytes // PART_OF_RING:
-        columns = gcd(columns, WHOLE_VECTORS)
-    return rows, width, columns
+    ring = replace(whole, rows=1 << (_span(second) - 1).bit_length(), columns=columns)
+    if columns == panel and ring.buffer_bytes > cache_bytes // PART_OF_RING:
+        return replace(ring, columns=gcd(columns, WHOLE_VECTORS))
+    return ring
 
 
 def _span(second: OnnxOp) -> int:
@@ -107,10 +133,10 @@ class _Pair:
         self.strides = spatial_attribute(second, "strides", 2)
         self.span = _span(second)
         self.overlap = max(self.span - self.strides[0], 0)
-        self.slots, self.padded_width, self.columns = buffer_dims(first, second, k.cache_bytes)
+        buffer = what_lies_between(first, second, k.cache_bytes)
+        self.is_whole, self.padded_height = buffer.is_whole, buffer.height
+        self.slots, self.padded_width, self.columns = buffer.rows, buffer.places, buffer.columns
         self.groups = self.channels // self.columns
-        self.padded_height, _ = numbers_of(k.dims(between)[2:])
-        self.is_whole = self.slots >= self.padded_height
         self.bands = 1 if self.is_whole else self._bands()
 
     def _bands(self) -> int:

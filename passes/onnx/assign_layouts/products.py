@@ -129,7 +129,7 @@ def product_of_places(
     So its operands and result need no other layout. Done for constant weights and known sizes.
     """
     arrays = [None if is_none(v) else constant_of(v, layouts.pool) for v in op.operands[1:]]
-    if op.OP_TYPE != "Conv" or arrays[0] is None or not is_pointwise(op, weights[2:]):
+    if op.OP_TYPE != "Conv" or arrays[0] is None or not is_pointwise(op):
         return False
     if len(arrays) > 1 and arrays[1] is None and not is_none(op.operands[2]):
         return False

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import onnx
 import pytest
-from numerics.harness import make_model
+from numerics.harness import channel_shuffle, make_model
 from onnx import helper
 from xdsl.dialects.builtin import DictionaryAttr, IntegerAttr, i64
 
@@ -86,20 +86,7 @@ def test_a_product_and_a_window_inside_of_a_loop_are_functions() -> None:
 
 def schedule_of_concat(places: int) -> str:
     """Of half of a row-major image, and a channels-last one, put together in row-major order."""
-    weights = {"v": np.ones((32, 3, 3, 3), np.float32), "r": np.array([1, 2, 32, places, places])}
-    nodes = [
-        helper.make_node("Conv", ["x", "v"], ["a"], pads=[1, 1, 1, 1]),
-        helper.make_node("Split", ["z"], ["s", "t"], axis=1, num_outputs=2),
-        helper.make_node("Concat", ["s", "a"], ["c"], axis=1),
-        helper.make_node("Reshape", ["c", "r"], ["d"]),
-        helper.make_node("Transpose", ["d"], ["y"], perm=[0, 2, 1, 3, 4]),
-        helper.make_node("Relu", ["t"], ["u"]),
-    ]
-    sizes = {
-        "x": (np.float32, [1, 3, places, places]),
-        "z": (np.float32, [1, 64, places, places]),
-    }
-    model = make_model(nodes, sizes, weights, ["y", "u"])
+    model = channel_shuffle(32, places)
     passes = compiler.Pipeline.default().until("krnl-schedule")
     low = compiler.lower(model, to="krnl", passes=passes)
     ScheduleKrnl().apply(low.ctx, low.module)

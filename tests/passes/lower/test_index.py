@@ -166,6 +166,8 @@ def test_exact_quotients_are_multiplied_back() -> None:
     assert (affine(tile) // 4) * 12 + 5 == affine(tile) * 3 + 5
     assert (affine(odd) // 4) * 4 != affine(odd)
     assert ((affine(tile) + 2) // 4) * 4 == affine(tile)
+    other = Var(BLOCK.args[2], 0, None, 16)
+    assert ((affine(tile) + affine(other)) // 16) * 16 == affine(tile) + affine(other)
 
 
 def test_lanes_stay_outside_of_divisions() -> None:
