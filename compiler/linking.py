@@ -151,6 +151,7 @@ def manifest(module: ModuleOp, target: Target, constants: list[str]) -> dict[str
         "inputs": _signature(attributes["hal.inputs"], None),
         "outputs": _signature(attributes["hal.outputs"], known),
         "constants": constants,
+        "selected": [constants[number] for number in plain(attributes["hal.selected"])],
         "arena_bytes": arena.value.data if isinstance(arena, IntegerAttr) else None,
         "messages": plain(attributes["hal.messages"]),
         "dim_params": plain(attributes.get("onnx.dim_params", DictionaryAttr({}))),

@@ -29,14 +29,12 @@ from dialects.onnx.ops import (
 )
 from dialects.onnx.types import dims_of, dtype_of, is_tensor
 from passes.lower.onnx_to_krnl.registry import key_of
+from passes.onnx.selections import SELECTS, selections_of
 from passes.winograd.matrices import TAPS
 
 if TYPE_CHECKING:
     from xdsl.context import Context
     from xdsl.dialects.builtin import ModuleOp
-
-SELECTS = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Shape", "Size"})
-"""Operators that read a part of their first operand."""
 
 _SHAPES = {"Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 _PLACES = {"Concat", "DepthToSpace", "Pad", "ScatterElements", "ScatterND", "SpaceToDepth"}
@@ -115,12 +113,8 @@ def work_of(function: FuncOp) -> Work | None:
 
 
 def _read_bytes(value: SSAValue) -> int:
-    users = [use.operation for use in value.uses]
-    selects = [
-        op for op in users if _kind(op) in SELECTS and op.operands and op.operands[0] is value
-    ]
-    if users and len(selects) == len(users):
-        return min(_bytes(value), sum(_bytes(op.results[0]) for op in selects))
+    if selections := selections_of(value):
+        return min(_bytes(value), sum(_bytes(op.results[0]) for op in selections))
     return _bytes(value)
 
 

@@ -127,10 +127,14 @@ class OutputOp(_Buffer):
 
 @irdl_op_definition
 class ConstantOp(IRDLOperation):
-    """A constant, mapped or kept by the runtime; ``value`` is dense or a dense_resource."""
+    """A constant, mapped or kept by the runtime; ``value`` is dense or a dense_resource.
+
+    Of one that is ``selected`` from, like a table of embeddings, a run reads a few parts.
+    """
 
     name = "hal.constant"
     value = prop_def(AnyAttr())
+    selected = opt_prop_def(UnitAttr)
     result = result_def(MemRefType)
 
 

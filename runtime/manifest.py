@@ -86,11 +86,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The typed view of a manifest. ``arena_bytes`` is None if ``terrace_plan`` computes it."""
+    """The typed view of a manifest.
+
+    ``selected`` are the constants that a run reads parts of. ``arena_bytes`` is None if
+    ``terrace_plan`` computes it.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     constants: tuple[str, ...]
+    selected: frozenset[str]
     target: Target
     arena_bytes: int | None
     messages: tuple[Message, ...]
@@ -120,7 +125,8 @@ def parse_manifest(manifest: object) -> Manifest:
     return Manifest(
         inputs=inputs,
         outputs=outputs,
-        constants=_constants(top),
+        constants=_names(top, "constants"),
+        selected=frozenset(_names(top, "selected")),
         target=_target(_Table(top.get("target", dict), "'target'")),
         arena_bytes=arena_bytes,
         messages=tuple(_message(table) for table in top.tables("messages", ())),
@@ -175,11 +181,11 @@ def _dim(name: str, dim: object) -> Dim:
     return dim
 
 
-def _constants(top: _Table) -> tuple[str, ...]:
-    names = top.get("constants", list, [])
+def _names(top: _Table, key: str) -> tuple[str, ...]:
+    names = top.get(key, list, [])
     if not all(isinstance(name, str) for name in names):
-        raise InvalidModelError("'constants' in the manifest holds something that is not a name")
-    _check_unique("constants", names)
+        raise InvalidModelError(f"'{key}' in the manifest holds something that is not a name")
+    _check_unique(key, names)
     return tuple(names)
 
 

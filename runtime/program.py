@@ -84,7 +84,8 @@ class Program:
         tensors = {_OBJECT + k: np.frombuffer(v, np.uint8) for k, v in self.objects.items()}
         tensors.update((_CONSTANT + k, v) for k, v in self.constants.items())
         metadata = {"format": "terrace", "manifest": json.dumps(self.manifest)}
-        safetensors.write(Path(path), tensors, metadata)
+        selected = {_CONSTANT + name for name in self.signature.selected}
+        safetensors.write(Path(path), tensors, metadata, selected)
 
     @staticmethod
     def load(path: str | os.PathLike[str], verify: bool | None = None) -> Program:

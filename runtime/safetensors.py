@@ -23,7 +23,7 @@ import os
 import secrets
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,10 +38,21 @@ _LENGTH = struct.Struct("<Q")
 _MAX_HEADER = 100_000_000
 _PADDING = "padding/"
 _CHECKSUM = "crc32"
+_PIECE = 65536
+"""Bytes that are written at a time of a tensor of which only parts will be read. Linux keeps what
+is written at once in one folio, up to 2 MB, and since 6.18 maps a folio as a whole."""
 
 
-def write(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+def write(
+    path: Path,
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str],
+    selected: Collection[str] = (),
+) -> None:
     """Writes ``tensors`` and ``metadata`` to ``path``, all or nothing; a file there is replaced.
+
+    ``selected`` names tensors of which readers touch a few parts. They are written in small
+    pieces, so that those parts do not bring large ones into memory.
 
     Raises:
         UnsupportedError: an element type that safetensors has no code for.
@@ -55,8 +66,10 @@ def write(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, 
     encoded += b" " * (-(len(encoded) + _LENGTH.size) % ALIGNMENT)
     with _replacing(path) as file:
         file.write(_LENGTH.pack(len(encoded)) + encoded)
-        for array in layout.values():
-            file.write(array.data)
+        for name, array in layout.items():
+            step = _PIECE if name in selected else max(1, array.nbytes)
+            for begin in range(0, array.nbytes, step):
+                file.write(array.data[begin : begin + step])
 
 
 def _lay_out(tensors: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

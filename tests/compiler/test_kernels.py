@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper
 from sample_models import MODELS, graph_model
 
 import compiler
@@ -30,13 +32,30 @@ def test_programs_are_the_same_as_of_a_whole_module(name: str) -> None:
 
 
 def test_kernels_that_call_functions_stay_together() -> None:
-    from onnx import helper
-
     model = graph_model("exp", [helper.make_node("Exp", ["x"], ["y"])], {"x": [2, 3]}, ["y"])
     low = compiler.lower(model, "affine")
     assert not independent_kernels(low.module)
     assert independent_kernels(compiler.lower(model, "krnl").module)
     assert_equal(low.program(), build(Request.of(model), cache=False).program)
+
+
+def test_constants_that_a_run_reads_parts_of_are_named() -> None:
+    rng = np.random.default_rng(1)
+    shapes = {"table": (500, 8), "both": (300, 8), "weight": (8, 200)}
+    constants = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
+    nodes = [
+        helper.make_node("Cast", ["x"], ["rows"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "rows"], ["a"]),
+        helper.make_node("Gather", ["both", "rows"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["c"]),
+        helper.make_node("MatMul", ["c", "weight"], ["y"]),
+        helper.make_node("ReduceMax", ["x", "axis"], ["largest"]),
+        helper.make_node("Mul", ["both", "largest"], ["z"]),
+    ]
+    constants["axis"] = np.array([0])
+    model = graph_model("tables", nodes, {"x": [4]}, ["y", "z"], constants)
+    manifest = build(Request.of(model), cache=False).program.manifest
+    assert [name.split("_", 1)[1] for name in manifest["selected"]] == ["table"]
 
 
 def test_processes_end_when_a_kernel_cannot_be_lowered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,16 @@ def test_strided_and_big_endian_constants_are_saved_by_value(tmp_path: Path) -> 
     np.testing.assert_array_equal(loaded.constants["b"], strided)
 
 
+def test_constants_that_are_written_in_pieces_survive_the_file(tmp_path: Path) -> None:
+    constants = {"a": np.ones(3, np.int8), "table": np.arange(50_001, dtype=np.float32)}
+    plain = constants_program(constants)
+    pieces = Program({**plain.manifest, "selected": ["table"]}, plain.objects, constants)
+    pieces.save(tmp_path / "p")
+    loaded = Program.load(tmp_path / "p", verify=True)
+    assert loaded.signature.selected == {"table"}
+    np.testing.assert_array_equal(loaded.constants["table"], constants["table"])
+
+
 def test_the_layout_is_safetensors(tmp_path: Path) -> None:
     constants_program({"a": np.ones(3, np.int8), "b": np.arange(5.0)}).save(tmp_path / "p")
     data = (tmp_path / "p").read_bytes()
@@ -246,6 +256,7 @@ def test_big_files_are_checked_on_demand(tmp_path: Path, monkeypatch: pytest.Mon
         ({"messages": [{}]}, "no 'text'"),
         ({"constants": ["w"]}, "differ about w"),
         ({"constants": [1]}, "not a name"),
+        ({"selected": [1]}, "'selected' .* not a name"),
         ({"target": []}, "'target'"),
     ],
 )

@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     MemRefType,
     StringAttr,
+    UnitAttr,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
@@ -34,6 +35,7 @@ from passes.lower.onnx_to_krnl.kernel import layout_of_value
 from passes.lower.onnx_to_krnl.registry import HOST, key_of
 from passes.lower.onnx_to_krnl.scalars import storage_type
 from passes.lower.onnx_to_krnl.views import is_view
+from passes.onnx.selections import selections_of
 from runtime.errors import UnsupportedError
 
 
@@ -208,7 +210,10 @@ class ProgramBuilder:
             array = array_of(op.value, _row_major_type(op.result), self.pool)
             value = dense_attribute(layout.arrange(array), self.pool, "packed")
             release_pages(array)
-        constant = hal.ConstantOp.create(properties={"value": value}, result_types=[kind])
+        properties = {"value": value}
+        if self._is_selected_from(op.result):
+            properties["selected"] = UnitAttr()
+        constant = hal.ConstantOp.create(properties=properties, result_types=[kind])
         constant.location = op.location
         first = self.top.first_op
         if first is None:
@@ -217,6 +222,16 @@ class ProgramBuilder:
             self.top.insert_op_before(constant, first)
         self.constants[key] = constant.result
         return constant.result
+
+    def _is_selected_from(self, value: SSAValue) -> bool:
+        """Whether dispatches read parts of a tensor alone."""
+        for use in value.uses:
+            if not isinstance(use.operation, ops.Dispatch):
+                return False
+            function = self.dispatches[use.operation.callee.string_value()]
+            if not selections_of(function.body.block.args[use.index]):
+                return False
+        return True
 
     def view(self, value: SSAValue, source: SSAValue) -> None:
         """Makes a tensor the bytes of another buffer."""
