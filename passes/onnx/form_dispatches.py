@@ -14,7 +14,7 @@ A dispatch is at most one root (`passes/lower/onnx_to_krnl/registry.py`) with
 Attention is one dispatch too, with three roots: a product, a Softmax along its columns, and a
 product with that (`passes/lower/onnx_to_krnl/attention.py`). So are a convolution and the depthwise
 one behind it, if what lies between would not stay in the core's cache
-(`passes/lower/onnx_to_krnl/convolution_chain.py`).
+(`passes/lower/onnx_to_krnl/convolution_chain.py`), and a reduction over all places of the outcome.
 
     %1 = Conv(%x, %w)                  func private @conv3x3_relu_8x8x16(%x, %w) { Conv; Relu }
     %2 = Relu(%1)                ==>   %2 = onnx.Dispatch @conv3x3_relu_8x8x16(%x, %w)

@@ -11,7 +11,13 @@ from dialects.onnx.dims import Dim, numbers_of
 from dialects.onnx.ops import Const, OnnxOp
 from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, layout_of, panel_of
-from passes.lower.onnx_to_krnl.convolution_chain import MOST_BETWEEN, what_lies_between
+from passes.lower.onnx_to_krnl.convolution_chain import (
+    MOST_BETWEEN,
+    bands_of,
+    what_lies_between,
+)
+from passes.lower.onnx_to_krnl.place_reduction import MOST_TOTALS
+from passes.lower.onnx_to_krnl.reductions import REDUCTIONS, known_axes
 from passes.lower.onnx_to_krnl.registry import POINTWISE, key_of
 from passes.onnx.assign_layouts.layouts import channels_last
 from passes.onnx.bind_parameters import parameter
@@ -135,6 +141,27 @@ def goes_along(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
     lying = what_lies_between(first, op, cache_bytes)
     nbytes = prod(numbers_of(padded[1:])) * lying.element_bytes
     return lying.buffer_bytes <= MOST_BETWEEN and (lying.is_whole or nbytes > cache_bytes)
+
+
+def reduces_places(group: Group, op: OnnxOp, cache_bytes: int) -> bool:
+    """Whether a reduction goes over all places of what a depthwise convolution behind another one
+    computes and stores, and may go along.
+    """
+    convolutions = [each for each in group.ops if each.OP_TYPE == "Conv"]
+    if op.OP_TYPE not in REDUCTIONS or len(convolutions) != 2 or group.reduced is not None:
+        return False
+    value, second = op.operands[0], convolutions[1]
+    users = [use.operation for use in value.uses]
+    is_stored = any(user is not op and user not in group.ops for user in users)
+    if not is_stored or group.paths.get(value) != (second.results[0],):
+        return False
+    if known_axes(op, 4) != [2, 3] or layout_of(value.type) != channels_last(4):
+        return False
+    results = (dims_of(op.results[0].type) or ())[:2]
+    if not all(isinstance(size, int) for size in results):
+        return False
+    bands = bands_of(second, what_lies_between(convolutions[0], second, cache_bytes))
+    return bands * prod(numbers_of(results)) <= MOST_TOTALS
 
 
 def _is_known(value: SSAValue) -> bool:

@@ -23,6 +23,7 @@ from passes.onnx.fusion import (
     READ_ONCE,
     goes_along,
     keeps_neighbours,
+    reduces_places,
     result_dims,
     weighs_columns,
 )
@@ -92,7 +93,7 @@ class Grouping:
         self._new_group([op] if isinstance(op, OnnxOp) else [], op)
 
     def _new_group(self, ops: list[OnnxOp], op: Operation, root: OnnxOp | None = None) -> Group:
-        group = Group(ops, root, self.position[op])
+        group = Group(ops, root, number=self.position[op])
         self.groups[group] = None
         self.group_of[op] = group
         self._connect(op, group)
@@ -137,6 +138,12 @@ class Grouping:
     # Roots and what stands in front of them --------------------------------------------------
 
     def _add_root(self, op: OnnxOp, key: tuple[str, str]) -> None:
+        owner = op.operands[0].owner if op.operands else None
+        source = self.group_of.get(owner) if isinstance(owner, Operation) else None
+        if source is not None and reduces_places(source, op, self.cache_bytes):
+            source.reduced = op
+            self._add_behind(op, source)
+            return
         group = self._new_group([op], op, op)
         for result in op.results:
             group.paths[result] = (result,)
@@ -330,6 +337,8 @@ class Grouping:
         """Why an operation may not be computed in a group that it takes a value of."""
         if group.root is None:
             return self._why_not_join_pure(op, key, operand, group)
+        if group.reduced is not None:
+            return f"nothing more is computed beside {group.reduced.OP_TYPE}"
         if not ROOTS[_key(group.root)].epilogue:
             return f"nothing is computed behind {group.root.OP_TYPE}"
         if operand not in group.paths:

@@ -23,11 +23,13 @@ class Group:
     ``number`` says where the model has it. ``rank`` is higher than the ranks of all groups whose
     values it takes; these are its ``sources``, those that take its values its ``users``.
     ``paths`` has, for every value behind the root, which of the root's results it comes from, and
-    the maps in between. ``remarks`` say why it is not joined with others.
+    the maps in between. ``reduced`` takes one of them and is computed along; nothing else joins
+    then. ``remarks`` say why it is not joined with others.
     """
 
     ops: list[OnnxOp]
     root: OnnxOp | None = None
+    reduced: OnnxOp | None = None
     number: int = 0
     rank: int = 0
     paths: dict[SSAValue, tuple[SSAValue | Operation, ...]] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerics.harness import VECTOR_UNITS, make_model
-from onnx import helper
+from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 import compiler
@@ -228,3 +228,99 @@ def test_others_are_two_kernels(change: dict[str, Any]) -> None:
         outputs.append("z")
     model = make_model(nodes, {"x": (np.float32, sizes)}, weights, outputs)
     assert not is_joined(compiled(model, change.get("cache_bytes", ROWS)))
+
+
+def reduced_model(name: str, operator: str, **attributes: Any) -> onnx.ModelProto:
+    """A chain, and a reduction ``z`` of what it computes."""
+    sizes, *rest = CHAINS[name]
+    model = chain_model(sizes, *rest)
+    axes = attributes.pop("axes", [2, 3])
+    inputs = ["y"]
+    if operator.startswith("Reduce"):
+        inputs.append("axes")
+        model.graph.initializer.append(numpy_helper.from_array(np.array(axes, np.int64), "axes"))
+    model.graph.node.append(helper.make_node(operator, inputs, ["z"], **attributes))
+    model.graph.output.append(helper.make_empty_tensor_value_info("z"))
+    return model
+
+
+def is_reduced(network: Network) -> bool:
+    """Whether a kernel of two convolutions has a reduction, too."""
+    return any(name.count("conv") == 2 and "reduce" in name for name in kernels(network))
+
+
+def compare_reduced(model: onnx.ModelProto, sizes: list[int], unit: str, threads: int = 1) -> None:
+    """Both results of one kernel are what onnx.reference says."""
+    network = compiled(model, ROWS, unit)
+    assert is_reduced(network)
+    x = floats(*sizes)
+    got = Network(network.program, device=f"cpu:threads={threads}").run({"x": x})
+    for name, exact in zip("yz", ReferenceEvaluator(model).run(None, {"x": x}), strict=True):
+        assert got[name].shape == exact.shape
+        scale = np.abs(exact).max(initial=0)
+        np.testing.assert_allclose(got[name], exact, rtol=1e-4, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("name", CHAINS)
+def test_places_are_reduced_by_the_same_kernel(name: str, unit: str) -> None:
+    compare_reduced(reduced_model(name, "GlobalAveragePool"), CHAINS[name][0], unit)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    "kind",
+    ["Mean", "Sum", "Max", "Min", "L1", "L2", "Prod", "SumSquare", "LogSum"],
+)
+def test_all_kinds_of_reductions(kind: str, threads: int) -> None:
+    # Of many numbers the product is too large.
+    name = "a single row" if kind == "Prod" else "bands without padding"
+    for attributes in ({"keepdims": 0}, {"axes": [-1, 2]}):
+        model = reduced_model(name, f"Reduce{kind}", **attributes)
+        if kind == "LogSum":
+            # Only positive numbers have a logarithm.
+            model.graph.node[-2].CopyFrom(helper.make_node("Sigmoid", ["e"], ["y"]))
+        compare_reduced(model, CHAINS[name][0], VECTOR_UNITS[0], threads)
+
+
+def test_more_is_computed_of_what_is_reduced() -> None:
+    name = "groups of a small image"
+    model = reduced_model(name, "ReduceMean")
+    nodes = [
+        helper.make_node("Mul", ["y", "z"], ["g"]),
+        helper.make_node("Relu", ["y"], ["r"]),
+        helper.make_node("Exp", ["z"], ["t"]),
+        helper.make_node("ReduceMax", ["y", "axes"], ["u"]),
+    ]
+    model.graph.node.extend(nodes)
+    del model.graph.output[:]
+    model.graph.output.extend(helper.make_empty_tensor_value_info(n) for n in "grtu")
+    x = floats(*CHAINS[name][0])
+    network = compiled(model, WHOLE)
+    assert is_reduced(network)
+    exact = ReferenceEvaluator(model).run(None, {"x": x})
+    for each, expected in zip("grtu", exact, strict=True):
+        np.testing.assert_allclose(network.run({"x": x})[each], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"axes": [3]}, id="of a row"),
+        pytest.param({"axes": [1, 2, 3]}, id="of channels, too"),
+        pytest.param({"images": "n"}, id="images of an unknown number"),
+        pytest.param({"outputs": "z"}, id="what is reduced is not stored"),
+    ],
+)
+def test_other_reductions_are_kernels_of_their_own(change: dict[str, Any]) -> None:
+    name = "a bottleneck"
+    model = reduced_model(name, "ReduceMean", axes=change.get("axes", [2, 3]))
+    if "outputs" in change:
+        del model.graph.output[0]
+    if "images" in change:
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = change["images"]
+    network = compiled(model, ROWS)
+    assert is_joined(network) and not is_reduced(network)
+    x = floats(*CHAINS[name][0])
+    (*_, exact) = ReferenceEvaluator(model).run(None, {"x": x})
+    np.testing.assert_allclose(network.run({"x": x})["z"], exact, rtol=1e-4, atol=1e-5)

@@ -59,7 +59,7 @@ def collapsed_dims(dispatch: func.FuncOp) -> dict[SSAValue, tuple[Dim, ...]]:
         return _flat_images(root)
     if root is not None and key_of(root) == TRANSPOSE and len(nodes) == 1:
         return _transposed(root)
-    if root is not None and len(others) > 1 and key_of(others[-1]) == CONV == key_of(root):
+    if root is not None and sum(key_of(op) == CONV for op in others) > 1:
         return _rows_of_chain(root)
     factors = _factors(root)
     assert body.last_op is not None

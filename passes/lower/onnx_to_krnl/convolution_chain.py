@@ -16,6 +16,8 @@ A large image's is computed row by row:
 `between` is a buffer of the thread's own, of all rows, or of n: as many as are under a window, and
 a power of two. Rows that two bands need are computed by both. Requires channels-last values of
 known sizes, which `onnx-form-dispatches` sees to where it puts both into one dispatch.
+
+A reduction over all places goes along (`place_reduction.py`).
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from passes.lower.onnx_to_krnl.contractions import (
 )
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.padding import fill_of, pad_amounts
+from passes.lower.onnx_to_krnl.place_reduction import PlaceReduction
+from passes.lower.onnx_to_krnl.reductions import REDUCTIONS
 from passes.lower.onnx_to_krnl.registry import chain
 from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.onnx.assign_layouts.layouts import bits_of_element
@@ -54,11 +58,17 @@ MOST_COMPUTED_TWICE = 0.08
 """The part of the rows between that bands may compute twice."""
 
 
-@chain("Conv", "Conv")
-def convolution_chain(k: Kernel, first: OnnxOp, second: OnnxOp) -> None:
-    """All bands of all images."""
-    pair = _Pair(k, first, second)
+def convolution_chain(k: Kernel, *roots: OnnxOp) -> None:
+    """All bands of all images, and what comes of a reduction of them."""
+    pair = _Pair(k, *roots)
     k.nest([pair.images, pair.bands, pair.groups], pair.band)
+    if pair.reduction is not None:
+        pair.reduction.finish()
+
+
+chain("Conv", "Conv")(convolution_chain)
+for _name in REDUCTIONS:
+    chain("Conv", "Conv", _name)(convolution_chain)
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,21 @@ def what_lies_between(first: OnnxOp, second: OnnxOp, cache_bytes: int) -> Betwee
     return ring
 
 
+def bands_of(second: OnnxOp, lying: Between) -> int:
+    """Equal bands of rows: enough for threads, so few that little is computed twice."""
+    if lying.is_whole:
+        return 1
+    images, *known = dims_of(second.results[0].type) or (1,)
+    channels, rows, _ = numbers_of(known)
+    units = channels // lying.columns * (images if isinstance(images, int) else 1)
+    wanted = -(-ENOUGH_UNITS // max(1, units))
+    stride = spatial_attribute(second, "strides", 2)[0]
+    overlap = max(_span(second) - stride, 0)
+    most = int(MOST_COMPUTED_TWICE * rows * stride / max(overlap, 1))
+    few = range(1, max(1, min(wanted, most)) + 1)
+    return max(count for count in few if rows % count == 0)
+
+
 def _span(second: OnnxOp) -> int:
     """Rows under a window."""
     taps, *_ = numbers_of((dims_of(second.operands[1].type) or ())[2:])
@@ -117,7 +142,9 @@ def _span(second: OnnxOp) -> int:
 class _Pair:
     """Sizes of both convolutions, and the steps of a band."""
 
-    def __init__(self, k: Kernel, first: OnnxOp, second: OnnxOp) -> None:
+    def __init__(
+        self, k: Kernel, first: OnnxOp, second: OnnxOp, reduced: OnnxOp | None = None
+    ) -> None:
         self.k, self.first, self.second = k, first, second
         between = second.operands[0]
         owner = between.owner
@@ -137,38 +164,37 @@ class _Pair:
         self.is_whole, self.padded_height = buffer.is_whole, buffer.height
         self.slots, self.padded_width, self.columns = buffer.rows, buffer.places, buffer.columns
         self.groups = self.channels // self.columns
-        self.bands = 1 if self.is_whole else self._bands()
-
-    def _bands(self) -> int:
-        """Equal bands of rows: enough for threads, so few that little is computed twice."""
-        images = self.images if isinstance(self.images, int) else 1
-        wanted = -(-ENOUGH_UNITS // max(1, images * self.groups))
-        most = int(MOST_COMPUTED_TWICE * self.rows * self.strides[0] / max(self.overlap, 1))
-        few = range(1, max(1, min(wanted, most)) + 1)
-        return max(count for count in few if self.rows % count == 0)
+        self.bands = bands_of(second, buffer)
+        self.reduction = None
+        if reduced is not None:
+            self.reduction = PlaceReduction(k, reduced, self.bands, self.columns)
 
     def band(self, ivs: list[Affine]) -> None:
         """A band of rows, for a group of the channels."""
         k = self.k
         self.image, band, group = ivs
+        down, height = self.strides[0], self.rows // self.bands
+        start, end = band * height, band * height + height
         self.channel = group * self.columns
         self.between = k.scratch([self.slots, self.padded_width, self.columns], self.element)
         self.clear((0, self.slots), (0, self.left))
         self.clear((0, self.slots), (self.left + self.width, self.padded_width))
         if self.is_whole:
-            end = self.top + self.height
+            below = self.top + self.height
             self.clear((0, self.top), (0, self.padded_width))
-            self.clear((end, self.padded_height), (0, self.padded_width))
+            self.clear((below, self.padded_height), (0, self.padded_width))
             self.expand(affine(0), self.height * self.width)
-            self.slide(affine(0), self.rows)
-            return
-        down, height = self.strides[0], self.rows // self.bands
-        start, end = band * height, band * height + height
-        self.compute(start * down, self.overlap)
+        else:
+            self.compute(start * down, self.overlap)
+        if self.reduction is not None:
+            self.reduction.begin(self.image, band, self.channel)
 
         def row(ivs: list[Affine], _: list[Scalar]) -> list[Scalar]:
-            self.compute(ivs[0] * down + self.overlap, self.span - self.overlap)
-            self.slide(ivs[0], 1)
+            if not self.is_whole:
+                self.compute(ivs[0] * down + self.overlap, self.span - self.overlap)
+            self.slide(ivs[0])
+            if self.reduction is not None:
+                self.reduction.add_row(self.image, band, self.channel, ivs[0])
             return []
 
         # A reduction that carries nothing: rows follow each other.
@@ -239,12 +265,12 @@ class _Pair:
         taps = [inputs] if is_point else [*window, inputs]
         return sum_with_bias(k, self.first, output, taps, step)
 
-    def slide(self, start: Affine, count: int) -> None:
-        """Some rows of the depthwise convolution."""
+    def slide(self, row: Affine) -> None:
+        """A row of the depthwise convolution."""
         k, weight, result = self.k, self.second.operands[1], self.second.results[0]
 
         def body(ivs: list[Affine]) -> None:
-            row, x, column = start + ivs[0], *ivs[1:]
+            x, column = ivs
             output = self.channel + column
 
             def step(taps: list[Affine], carried: list[Scalar]) -> list[Scalar]:
@@ -256,4 +282,4 @@ class _Pair:
             total = sum_with_bias(k, self.second, output, self.taps, step)
             k.give(result, [self.image, output, row, x], total)
 
-        k.nest([count, self.places, self.columns], body, contraction=(1, 2))
+        k.nest([self.places, self.columns], body, contraction=(0, 1))

@@ -109,6 +109,17 @@ FOLLOWS = frozenset(
         "DequantizeLinear",
         "DynamicQuantizeLinear",
         "CenterCropPad",
+        "Softmax",
+        "LogSoftmax",
+        "LpNormalization",
+        "MeanVarianceNormalization",
+        "GroupNormalization",
+    ]
+)
+"""Operators that read and write any layout equally well: they take their first operand's."""
+
+REDUCTIONS = frozenset(
+    [
         "ReduceMean",
         "ReduceMax",
         "ReduceSum",
@@ -119,14 +130,9 @@ FOLLOWS = frozenset(
         "ReduceSumSquare",
         "ReduceLogSum",
         "ReduceLogSumExp",
-        "Softmax",
-        "LogSoftmax",
-        "LpNormalization",
-        "MeanVarianceNormalization",
-        "GroupNormalization",
     ]
 )
-"""Operators that read and write any layout equally well: they take their first operand's."""
+"""Operators that read any layout; what they keep of it is theirs, unless they drop axes."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +194,9 @@ def _operation(layouts: Layouts, op: OnnxOp) -> None:
         _recurrence(layouts, op)
     elif name == "Pack":
         _pack(layouts, op)
-    elif name in FOLLOWS:
+    elif name in REDUCTIONS and op.get("keepdims") == 0:
+        layouts.row_major_operands(op, skip=(0,))
+    elif name in FOLLOWS or name in REDUCTIONS:
         _follow(layouts, op)
     elif name not in ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze"):
         layouts.row_major_operands(op)

@@ -172,3 +172,24 @@ def test_volumes_are_not_padded_with_planes() -> None:
     assert "pads = array<i64: 2, 0, 0, 2, 0, 0>" in text
     assert "tensor<1x4x6x11x13xf32" in text
     check(model)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("axes", [[2, 3], [1], [0, 3]], ids=str)
+def test_a_reduction_reads_what_stands_channels_last(axes: list[int], keepdims: int) -> None:
+    weights = {
+        "w": np.random.default_rng(0).standard_normal((24, 3, 3, 3), np.float32),
+        "axes": np.array(axes, np.int64),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("ReduceMean", ["c", "axes"], ["m"], keepdims=keepdims),
+        helper.make_node("Sqrt", ["m"], ["r"]),
+        helper.make_node("Abs", ["r"], ["y"]),
+    ]
+    model = make_model(nodes, {"x": (np.float32, [2, 3, 9, 10])}, weights)
+    passes = Pipeline.default("haswell").until("onnx-form-dispatches")
+    text = compiler.lower(model, "onnx", passes=passes).as_text()
+    (line,) = (line for line in text.splitlines() if "onnx.ReduceMean." in line)
+    assert "[0, 2, 3, 1]" in line.split("->")[0], "nothing is moved in front of it"
+    check(model)
