@@ -397,7 +397,7 @@ class Grouping:
             and not is_view(user)
             and len(list(op.operands[0].uses)) == 1
             and owner in self.group_of
-            and self.group_of[owner].root is not None
+            and op.operands[0] in self.group_of[owner].paths
         )
 
     # Order ------------------------------------------------------------------------------------

@@ -57,12 +57,14 @@ class Outliner:
     def outline(self, block: Block, grouping: Grouping) -> None:
         """Replaces the groups of a block by calls, in an order that respects dependences."""
         groups = grouping.order()
+        # Asked before anything changes: it depends on who takes whose values.
+        dispatched = {group for group in groups if grouping.is_dispatch(group)}
         outside = {
             grouping.group_of[op]: op for op in block.ops if grouping.group_of[op].root is None
         }
         last = block.last_op
         for group in groups:
-            if grouping.is_dispatch(group):
+            if group in dispatched:
                 self._call(group, block)
                 continue
             op = outside[group]

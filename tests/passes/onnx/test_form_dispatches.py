@@ -33,6 +33,10 @@ WEIGHTS = {
     "unit": np.array(0.5, np.float32),
     "last": np.array([1]),
     "around": np.array([1, 0, 0, 2]),
+    "behind": np.array([0, 0, 0, 2]),
+    "cut": np.array([4, 2, 3]),
+    "joined": np.array([4, 6]),
+    "first": np.array([0, 1, 2, 3]),
 }
 
 
@@ -465,6 +469,13 @@ def random_model(source: random.Random) -> onnx.ModelProto:
                 ([a, "s"], [f"{out}y", f"{out}m"], "LayerNormalization", {}),
                 ([source.choice([f"{out}y", b]), f"{out}m"], [out], "Add", {}),
             ],
+            "windows": lambda a=a, out=out: [
+                ([a, "behind"], [f"{out}p"], "Pad", {}),
+                ([f"{out}p", "cut"], [f"{out}c"], "Reshape", {}),
+                ([f"{out}c"], [f"{out}t"], "Transpose", {"perm": [1, 0, 2]}),
+                ([f"{out}t", "joined"], [f"{out}j"], "Reshape", {}),
+                ([f"{out}j", "first"], [out], "Gather", {"axis": 1}),
+            ],
             "reshape": lambda a=a, out=out: [
                 ([a, "wide"], [f"{out}r"], "Reshape", {}),
                 ([f"{out}r"], [f"{out}n"], "Neg", {}),
@@ -476,7 +487,7 @@ def random_model(source: random.Random) -> onnx.ModelProto:
             nodes.append(helper.make_node(op_type, inputs, outputs, **attributes))
         values.append(out)
     results = {values[-1], *source.sample(values[2:], 2)}
-    constants = {name: WEIGHTS[name] for name in ("w", "s", "i", "wide")}
+    constants = {name: WEIGHTS[name] for name in WEIGHTS if WEIGHTS[name].ndim}
     constants["square"] = np.array([4, 4])
     square = (np.float32, [4, 4])
     return make_model(nodes, {"x": square, "u": square}, constants, sorted(results))
@@ -588,3 +599,14 @@ def test_what_stands_behind_a_root_joins_it_whatever_stands_beside() -> None:
         y = Add(p, d) }"""
     _, module = formed(text)
     assert calls(module) == ["MatMul DequantizeLinear Add"]
+
+
+def test_windows_of_what_is_padded_behind_a_root() -> None:
+    text = """g (float[4, 4] x) => (float[4, 4] l, float[2, 4, 3] y) {
+        l = LayerNormalization(x, s)
+        p = Pad(l, behind)
+        c = Reshape(p, cut)
+        y = Transpose<perm = [1, 0, 2]>(c) }"""
+    model, module = formed(text)
+    assert calls(module) == ["LayerNormalization Pad", "[Reshape]", "Transpose"]
+    check(model, feed(model))
