@@ -12,7 +12,7 @@ import pytest
 from harness import check, compile_model, make_model, node_cases, one_node, run_case, run_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import compiler
 from runtime.network import Network
@@ -581,12 +581,26 @@ def test_a_range_of_fractions() -> None:
 
 
 def test_constants_of_a_shape_of_the_run() -> None:
-    for value in (np.array([7], np.int32), np.array([2.5], np.float16), np.array([True])):
-        tensor = helper.make_tensor("v", helper.np_dtype_to_tensor_dtype(value.dtype), [1], value)
+    numbers = [np.array([7], np.int32), np.array([2.5], np.float16), np.array([True])]
+    numbers += [np.array([value], np.float32) for value in (-np.inf, np.inf, np.nan)]
+    numbers += [np.array([1.5], ml_dtypes.bfloat16)]
+    for value in numbers:
+        tensor = numpy_helper.from_array(value, "v")
         got = run_one("ConstantOfShape", {"s": ints(2, 0, 3)}, value=tensor)
         assert got.shape == (2, 0, 3) and got.dtype == value.dtype
         got = run_one("ConstantOfShape", {"s": ints(2, 3)}, value=tensor)
         np.testing.assert_array_equal(got, np.full((2, 3), value[0]))
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf, np.nan])
+def test_constants_of_a_known_shape(value: float) -> None:
+    tensor = numpy_helper.from_array(np.array([value], np.float32), "v")
+    nodes = [
+        helper.make_node("ConstantOfShape", ["s"], ["c"], value=tensor),
+        helper.make_node("Trilu", ["c"], ["t"], upper=0),
+        helper.make_node("Add", ["t", "x"], ["y"]),
+    ]
+    check(make_model(nodes, {"x": (np.float32, [3, 3])}, {"s": ints(3, 3)}))
 
 
 def test_identity_matrices() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr
 
 from dialects.onnx.dims import product
 from dialects.onnx.shape.contents import all_known, integers, known, objects, static_shape
@@ -162,10 +163,10 @@ def constant_of_shape(s: NodeShapes) -> np.ndarray | None:
     value = s.get("value")
     if value is None:
         return np.full(dims, 0.0, object)
-    raw = getattr(value.data, "data", None)
-    if not isinstance(raw, bytes):
+    if not isinstance(value, DenseIntOrFPElementsAttr):
+        # Infinities, NaN and short floats are kept elsewhere; none of them is a size.
         return None
-    entry = np.frombuffer(raw, dtype_of(value.type))[:1].astype(object)[0]
+    entry = np.frombuffer(value.data.data, dtype_of(value.type))[:1].astype(object)[0]
     return np.full(dims, entry, object)
 
 

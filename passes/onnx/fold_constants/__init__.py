@@ -116,7 +116,7 @@ class Folding:
         rule = FOLD.get((op.DOMAIN, op.OP_TYPE))
         found: Sequence[np.ndarray] | None = None
         try:
-            found = None if rule is None else rule(FoldNode(op, inputs))
+            found = None if rule is None else rule(FoldNode(op, inputs, self.pool))
         except (Unfoldable, ArithmeticError, IndexError, TypeError, ValueError):
             # What numpy refuses is left to the run, which reports it with its place.
             return

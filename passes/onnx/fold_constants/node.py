@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from dialects.onnx.constants import ConstantPool, array_of
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import dims_of, dtype_of
 
@@ -26,6 +27,7 @@ class FoldNode:
 
     op: OnnxOp
     inputs: Sequence[np.ndarray | None]
+    pool: ConstantPool
 
     @property
     def since(self) -> int:
@@ -36,6 +38,11 @@ class FoldNode:
         """The attribute's Python value, the schema's default, or ``default``."""
         value = self.op.get(name)
         return default if value is None else value
+
+    def tensor(self, name: str) -> np.ndarray | None:
+        """The array of an attribute that is a tensor, or None when absent."""
+        value = self.op.get(name)
+        return None if value is None else array_of(value, value.type, self.pool)
 
     def input(self, i: int) -> np.ndarray | None:
         """Operand ``i``, or None when absent."""

@@ -296,13 +296,10 @@ def tile(n: FoldNode) -> list[np.ndarray]:
 @fold("ConstantOfShape")
 def constant_of_shape(n: FoldNode) -> list[np.ndarray]:
     """One value everywhere."""
-    value = n.get("value")
+    value = n.tensor("value")
     if value is None:
         return [np.zeros(n.shape(), n.dtype)]
-    raw = getattr(value.data, "data", None)
-    if not isinstance(raw, bytes):
-        raise Unfoldable
-    return [np.broadcast_to(np.frombuffer(raw, n.dtype)[0], n.shape())]
+    return [np.broadcast_to(value.reshape(()), n.shape())]
 
 
 @fold("Range")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from xdsl.dialects.builtin import DenseResourceAttr
 from xdsl.ir import SSAValue
 
+from dialects.onnx.constants import array_of
 from dialects.onnx.dims import Dim
 from dialects.onnx.ops import OnnxOp, class_of_schema_version
 from dialects.onnx.shape import NodeShapes, ShapeError, broadcast
@@ -117,6 +119,19 @@ def concat_without_empty(r: Rewriter, op: OnnxOp) -> Replacement:
 def split_in_one(r: Rewriter, op: OnnxOp) -> Replacement:
     """Split(x) into one -> x"""
     return op.operands[0] if len(op.results) == 1 else None
+
+
+@rewrite("ConstantOfShape")
+def of_a_number_that_is_kept_apart(r: Rewriter, op: OnnxOp) -> Replacement:
+    """ConstantOfShape(shape) -> Expand(value, shape) of infinities and the like
+
+    They do not stand in the operation itself, but among the module's constants.
+    """
+    value = op.get("value")
+    if not isinstance(value, DenseResourceAttr):
+        return None
+    number = r.const(array_of(value, value.type, r.pool).reshape(()), "value")
+    return r.make("Expand", number, op.operands[0], result_type=op.results[0].type)
 
 
 @rewrite("GlobalAveragePool")
