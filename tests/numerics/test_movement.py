@@ -674,3 +674,19 @@ def test_a_result_that_is_reshaped_is_computed_in_the_callers_memory(sizes: list
     np.testing.assert_array_equal(found["y"], flat[None])
     np.testing.assert_array_equal(found["z"], flat)
     np.testing.assert_allclose(found["e"], np.exp(flat), rtol=1e-6)
+
+
+def test_sizes_as_data_of_any_rank() -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Add", ["s", "one"], ["t"]),
+        helper.make_node("Reshape", ["t", "grid"], ["g"]),
+        helper.make_node("Gather", ["t", "zero"], ["a"]),
+        helper.make_node("Expand", ["a", "twice"], ["b"]),
+        helper.make_node("Mul", ["g", "w"], ["y"]),
+        helper.make_node("Add", ["b", "w"], ["z"]),
+    ]
+    constants = {"one": np.int64(1), "grid": ints(2, 1, 2), "twice": ints(2, 1), "zero": ints(0)}
+    dims = {"x": (np.float32, ["n", "m", 3, 2]), "w": (np.int64, [2, 1, 2])}
+    model = make_model(nodes, dims, constants, ["y", "z"])
+    check(model, {"x": sample((5, 4, 3, 2)), "w": ints(1, 2, 3, 4).reshape(2, 1, 2)})

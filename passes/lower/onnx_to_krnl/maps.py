@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dialects.onnx.dims import Dim
+from dialects.onnx.dims import Dim, exact_quotient
 from dialects.onnx.ops import OnnxOp
 from dialects.onnx.shape.helpers import permutation
 from dialects.onnx.types import dims_of, is_none
@@ -69,10 +69,15 @@ def _groups(source: Sequence[Dim], target: Sequence[Dim]) -> list[tuple[list[int
 
 
 def _smaller(lhs: Dim, rhs: Dim) -> bool:
-    """Whether a product should grow first: a guess where sizes are symbolic, never wrong to be."""
+    """Whether a product should grow first: it is less, or divides the other one.
+
+    Where sizes are symbolic and neither does, this is a guess; none is wrong.
+    """
     if isinstance(lhs, int) and isinstance(rhs, int):
         return lhs < rhs
-    return isinstance(lhs, int) and not isinstance(rhs, int)
+    if lhs == 0 or rhs == 0 or exact_quotient(rhs, lhs) is None:
+        return isinstance(lhs, int) and not isinstance(rhs, int)
+    return True
 
 
 def _regroup(k: Kernel, rows: list[tuple[Affine, Dim]], target: list[Dim]) -> list[Affine]:

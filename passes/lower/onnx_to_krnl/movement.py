@@ -14,11 +14,11 @@ from passes.lower.onnx_to_krnl.registry import root
 def content(k: Kernel, op: OnnxOp) -> None:
     """Symbolic sizes as data."""
     assert isinstance(op, Content)
-    rank = len(k.dims(op.result))
+    dims = k.dims(op.result)
     for place, text in enumerate(op.content):
         number = k.index_value(k.size(parse_dim(text.data)))
         element = k.s.from_index(number, k.element(op.result))
-        k.give(op.result, [affine(place)] if rank else [], element)
+        k.give(op.result, k.divide_along(affine(place), dims), element)
 
 
 @root("Concat")
