@@ -25,7 +25,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from dialects.onnx.dims import Dim, ceildiv
+from dialects.onnx.dims import Dim, ceildiv, substitute, symbols_of
 from passes.cost import FLOATS, MEMORY_BYTES_PER_CYCLE, Machine, Numbers, product_cycles
 from passes.krnl.tiles import panel_width
 from passes.winograd.matrices import POINTS, TAPS, length_of, matrices, operation_count
@@ -49,8 +49,9 @@ COLUMNS = 64
 SHARES = 8
 """Parts that a layer should have, to be shared out to threads."""
 
-ASSUMED_SIZE = 64
-"""Height and width that are not known."""
+ASSUMED_SIZE = 224
+"""What a size is taken for that only a run knows: a photo's height and width, of which a layer's
+sizes are a part."""
 
 WORTHWHILE = 0.9
 """The most of the cost with smaller weights that is worth larger ones."""
@@ -133,7 +134,9 @@ def tiles_along(size: Dim, tile: int, dilation: int) -> Dim:
 
 
 def _known(dim: Dim, assumed: int) -> int:
-    return dim if isinstance(dim, int) else assumed
+    """A size, its symbols taken for a number."""
+    found = substitute(dim, dict.fromkeys(symbols_of(dim), assumed))
+    return found if isinstance(found, int) else assumed
 
 
 def _direct(layer: Layer, machine: Machine) -> int:

@@ -37,6 +37,7 @@ from dialects.onnx.types import is_none, panel_of
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
 from passes.lower.onnx_to_krnl.contractions import accumulate
+from passes.lower.onnx_to_krnl.emitter import Bound
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.scalars import Scalar
@@ -46,6 +47,10 @@ from passes.winograd.matrices import Arithmetic, Matrix, apply, length_of, matri
 
 PLANE_GAP = 16
 """Lanes between planes of a buffer: planes would else begin at the same places of a cache."""
+
+TILES_AT_A_TIME = 24
+"""Tiles that are multiplied with whole tiles of registers, of 12, 8, 6 or 4 rows, where only a run
+knows how many a block has."""
 
 PAIR = 2
 """Integers that are multiplied at once."""
@@ -94,8 +99,14 @@ class _Layer:
         image, group, block = ivs
         mapped, data = self.data_buffer()
         first = block * self.block
-        self.k.nest([self.block], lambda t: self.transform_data(image, first, t[0], mapped))
+        self.k.nest([self.count(first)], lambda t: self.transform_data(image, first, t[0], mapped))
         self.run_group(image, group, first, data)
+
+    def count(self, first: Affine) -> Bound:
+        """How many tiles a block has. The last one does some twice, unless that may be most."""
+        if isinstance(self.tiles, int):
+            return self.block
+        return index_ops.minimum(self.k, self.k.size(self.tiles) - first, self.block)
 
     def run_together(self) -> None:
         """The only block: all groups take the same transformed data."""
@@ -106,12 +117,12 @@ class _Layer:
 
     def run_group(self, image: Affine, group: Affine, first: Affine, data: SSAValue) -> None:
         """The products of a block's transformed data, for a group of the output channels."""
-        k, sums = self.k, self.buffer(self.columns)
+        k, sums, count = self.k, self.buffer(self.columns), self.count(first)
 
         def some(part: Affine, width: int) -> None:
             column = part * self.columns
-            self.multiply(data, sums, column, width)
-            k.nest([self.block], lambda t: self.finish(image, first, t[0], sums, column, width))
+            self.multiply(data, sums, count, column, width)
+            k.nest([count], lambda t: self.finish(image, first, t[0], sums, column, width))
 
         whole, rest = divmod(self.outputs, self.columns)
         parts = whole + (rest > 0)
@@ -234,8 +245,13 @@ class _Layer:
 
         return apply(matrix, values, Arithmetic(s.add, s.sub, scaled))
 
-    def multiply(self, data: SSAValue, sums: SSAValue, column: Affine, width: int) -> None:
-        """The products of all planes, for some columns."""
+    def multiply(
+        self, data: SSAValue, sums: SSAValue, count: Bound, column: Affine, width: int
+    ) -> None:
+        """The products of all planes, for some columns.
+
+        Of a number of tiles that only a run knows: what is multiplied beside them is not read.
+        """
         k = self.k
 
         def product(plane: Affine, t: Affine, output: Affine) -> None:
@@ -247,10 +263,21 @@ class _Layer:
             (total,) = k.reduce([self.steps], [k.s.const(0, self.kind)], step)
             k.store(total, sums, [plane, t * width + output])
 
+        rows = self.block if isinstance(count, int) else min(self.block, TILES_AT_A_TIME)
+
+        def some(plane: Affine, start: Affine) -> None:
+            def element(ivs: list[Affine]) -> None:
+                product(plane, start + ivs[0], ivs[1])
+
+            k.nest([rows, width], element, contraction=(0, 1))
+
         def of_plane(ivs: list[Affine]) -> None:
-            plane = ivs[0]
-            extents = [self.block, width]
-            k.nest(extents, lambda ivs: product(plane, *ivs), contraction=(0, 1))
+            if isinstance(count, int):
+                some(ivs[0], affine(0))
+                return
+            pieces = (count + (rows - 1)) // rows
+            most = self.block - rows
+            k.nest([pieces], lambda at: some(ivs[0], index_ops.minimum(k, at[0] * rows, most)))
 
         k.nest([self.planes], of_plane)
 
