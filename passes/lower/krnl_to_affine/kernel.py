@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from xdsl.dialects import arith, func, memref
 from xdsl.dialects.builtin import (
@@ -172,10 +173,11 @@ class KernelLowering:
 
     def maximum(self, values: Sequence[SSAValue]) -> SSAValue:
         """The largest of some index values."""
-        first, *rest = values
-        for value in rest:
-            first = self._binary(arith.MaxSIOp, first, value)
-        return first
+        return reduce(lambda a, b: self._binary(arith.MaxSIOp, a, b), values)
+
+    def minimum(self, values: Sequence[SSAValue]) -> SSAValue:
+        """The smallest of some index values."""
+        return reduce(lambda a, b: self._binary(arith.MinSIOp, a, b), values)
 
     def _binary(self, kind: type[Operation], lhs: SSAValue, rhs: SSAValue) -> SSAValue:
         return self.add(kind.create(operands=[lhs, rhs], result_types=[index]))

@@ -49,6 +49,10 @@ LONG_BODY = 32
 """Operations of a loop's body that are enough for the loop to be not unrolled."""
 
 
+FEWEST_ROWS = 3
+"""Rows of a tile that are worth code of their own."""
+
+
 @dataclass(frozen=True)
 class NestState:
     """Where emission of a nest stands: start of every axis, and iterations of every loop left."""
@@ -146,14 +150,15 @@ class NestEmission:
             return []
         total, step = state.count[leaf], leaf.step
 
+        if isinstance(total, Affine) and self._may_repeat(leaf):
+            self._emit_rows(leaf, step, state, lambda s: self.emit(depth + 1, s, []))
+            return []
+
         def inside(
             lowers: Sequence[int | Affine], upper: int | Affine, step: int, tail: bool
         ) -> list[SSAValue]:
             def body(variable: Var, carried: list[SSAValue]) -> list[SSAValue]:
                 offset = as_affine(variable)
-                if tail and self._may_repeat(leaf):
-                    self._emit_rest(leaf, offset, state, lambda s: self.emit(depth + 1, s, []))
-                    return []
                 inner = total - offset if tail else step
                 return self.emit(depth + 1, state.moved(leaf, offset, inner), carried)
 
@@ -325,17 +330,27 @@ class NestEmission:
             self._split_partial(depth, rest, full)
             return
 
+        last = as_affine(total) - step
+        if isinstance(total, Affine) and self._may_repeat(leaf):
+
+            def emit(state: NestState) -> None:
+                self._split_partial(depth, rest, state)
+
+            self._either(
+                as_affine(step),
+                total,
+                lambda: emit(state.moved(leaf, self._start(offset, last), step)),
+                lambda: self._emit_rows(leaf, -(-step // 2), state, emit),
+            )
+            return
+
         def partial() -> None:
-            if isinstance(total, Affine) and self._may_repeat(leaf):
-                self._emit_rest(leaf, offset, state, lambda s: self._split_partial(depth, rest, s))
-                return
             if isinstance(total, int):
                 left = self._rest(leaf, offset, total, state)
             else:
                 left = state.moved(leaf, offset, total - offset)
             self._split_partial(depth, rest, left)
 
-        last = as_affine(total) - step
         self._either(offset, last, lambda: self._split_partial(depth, rest, full), partial)
 
     def _either(
@@ -408,21 +423,34 @@ class NestEmission:
         written = {op.memref for op in accesses if isinstance(op, krnl.StoreOp)}
         return not any(isinstance(op, krnl.LoadOp) and op.memref in written for op in accesses)
 
-    def _emit_rest(
-        self, leaf: Leaf, offset: Affine, state: NestState, emit: Callable[[NestState], object]
+    def _emit_rows(
+        self, leaf: Leaf, rows: int, state: NestState, emit: Callable[[NestState], object]
     ) -> None:
-        """The last rows, of a number that only a run knows.
-
-        A whole tile of the last rows, some of which are computed again, is faster than row by row;
-        where there are not so many rows at all, each is a tile.
+        """A number of rows that only a run knows: by tiles of ``rows``, the last of which computes
+        some again; where there are not so many at all, by tiles of half as many, and so on.
         """
-        total, step = as_affine(state.count[leaf]), leaf.step
+        total = as_affine(state.count[leaf])
+        if rows < FEWEST_ROWS:
+            emit(state.moved(leaf, 0, total))
+            return
+
+        def tile(variable: Var, _: list[SSAValue]) -> list[SSAValue]:
+            emit(state.moved(leaf, self._start(as_affine(variable), total - rows), rows))
+            return []
+
         self._either(
-            as_affine(step),
+            as_affine(rows),
             total,
-            lambda: emit(state.moved(leaf, total - step, step)),
-            lambda: emit(state.moved(leaf, offset, total - offset)),
+            lambda: self.loop([0], total, rows, [], tile),
+            lambda: self._emit_rows(leaf, -(-rows // 2), state, emit),
         )
+
+    def _start(self, offset: Affine, last: Affine) -> Affine:
+        """Where a tile starts: at ``offset``, but for the last one, which ends with the rows."""
+        lowering = self.lowering
+        value = lowering.minimum([lowering.index_value(offset), lowering.index_value(last)])
+        lowering.iterations[value] = start = Var(value, 0)
+        return as_affine(start)
 
     # Tiles ----------------------------------------------------------------------------------
 
