@@ -93,6 +93,16 @@ def test_weighted_neighbours(transformation: str, mode: str, size: tuple[int, in
     check(model, {"x": x}, onnxruntime=False, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize("width", [256, 257, 600])
+@pytest.mark.parametrize("dims", [None, ["n", "c", "h", "w"]], ids=["known", "open"])
+def test_rows_of_several_tables(width: int, mode: str, dims: list[str] | None) -> None:
+    x = sample((2, 3, 5, 131))
+    for size in ((7, width), (5, width)):
+        model = resize(x, {"sizes": ints(2, 3, *size)}, dims=dims, mode=mode)
+        check(model, {"x": x}, onnxruntime=False, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("layout", ["rows", "channels last"])
 @pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
 @pytest.mark.parametrize("scale", [2.0, 3.0, 0.5, 1.5])

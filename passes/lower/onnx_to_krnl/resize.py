@@ -3,7 +3,7 @@ axis.
 
 The innermost resized axis, when the result is a whole number of times as long, runs over the
 operand's elements and gives all results between two of them at once; only its ends need clamped
-indices.
+indices. Otherwise what it takes from where is computed once for all rows, and kept in a table.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ from passes.lower.onnx_to_krnl.scalars import Scalar
 from passes.onnx.bind_parameters import parameter
 
 i64 = IntegerType(64)
+
+PIECE = 256
+"""Places of a row that a table speaks of: it stays in the first cache."""
 
 
 @root("Resize", "Upsample", fuses="maps")
@@ -225,7 +228,77 @@ class _Resize:
 
     def emit(self) -> None:
         """Emits the nests."""
-        self._level([], {})
+        if self._has_table():
+            dims, outer = self.k.dims(self.result), self.order[:-2]
+            self.k.nest([dims[axis] for axis in outer], self._rows)
+        else:
+            self._level([], {})
+
+    def _has_table(self) -> bool:
+        """Whether rows of one image share a table of what lies under their places."""
+        *outer, row, last = [None, *self.order]
+        if row is None or last not in self.axes or any(axis in self.axes for axis in outer):
+            return False
+        is_cropped = self.request.transformation == "tf_crop_and_resize"
+        return not (is_cropped or self.op.get("antialias") or self._has_phases(self.axes[last]))
+
+    def _rows(self, outer: list[Affine]) -> None:
+        """The rows of one image, a piece of each at a time."""
+        k, dims = self.k, self.k.dims(self.result)
+        row, last = self.order[-2:]
+        width = k.size(dims[last])
+
+        def piece(ivs: list[Affine]) -> None:
+            start = ivs[0] * PIECE
+            count = index_ops.minimum(k, width - start, PIECE)
+            table = self._table(self.axes[last], start, count)
+
+            def line(ivs: list[Affine]) -> None:
+                taps: dict[int, Taps | Window] = {}
+                if row in self.axes:
+                    taps[row] = self._taps(self.axes[row], ivs[0])
+
+                def element(at: list[Affine]) -> None:
+                    self._give([*outer, ivs[0], start + at[0]], {**taps, last: table(at)})
+
+                k.nest([count], element)
+
+            k.nest([dims[row]], line)
+
+        k.nest([(width + (PIECE - 1)) // PIECE], piece)
+
+    def _table(
+        self, axis: ResizedAxis, start: Affine, count: Affine
+    ) -> Callable[[list[Affine]], Taps]:
+        """Computes what lies under some places of an axis; gives how to look it up."""
+        k = self.k
+        most = {"nearest": 1, "linear": 2}.get(self.mode, 4)
+        buffers = [(k.scratch([PIECE], i64), k.scratch([PIECE], self.kind)) for _ in range(most)]
+        numbers: list[float | None] = []
+
+        def fill(at: list[Affine]) -> None:
+            taps = self._taps(axis, start + at[0])
+            assert isinstance(taps, Taps) and taps.outside is None
+            found = zip(taps.indices, taps.weights, strict=True)
+            for (index, weight), (indices, weights) in zip(found, buffers, strict=False):
+                k.store(k.s.from_index(k.index_value(index), i64), indices, at)
+                numbers.append(weight if isinstance(weight, float) else None)
+                if isinstance(weight, Scalar):
+                    k.store(weight, weights, at)
+
+        k.nest([count], fill)
+
+        def look_up(at: list[Affine]) -> Taps:
+            found = [
+                (
+                    k.index_of(k.s.to_index(k.load(indices, at, i64)), 0),
+                    k.load(weights, at, self.kind) if number is None else number,
+                )
+                for number, (indices, weights) in zip(numbers, buffers, strict=False)
+            ]
+            return Taps(tuple(index for index, _ in found), tuple(weight for _, weight in found))
+
+        return look_up
 
     def _level(self, outer: list[Affine], taps: dict[int, Taps | Window]) -> None:
         """Loops over the axes from the first without a variable up to the next resized one."""
