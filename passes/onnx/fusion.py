@@ -9,8 +9,8 @@ from xdsl.ir import SSAValue
 from dialects.onnx.constants import single_element
 from dialects.onnx.dims import Dim, numbers_of
 from dialects.onnx.ops import Const, OnnxOp
-from dialects.onnx.shape.helpers import permutation
-from dialects.onnx.types import dims_of, layout_of, panel_of
+from dialects.onnx.shape.helpers import normalize_axis, permutation
+from dialects.onnx.types import dims_of, is_tensor, layout_of, panel_of
 from passes.lower.onnx_to_krnl.convolution_chain import (
     MOST_BETWEEN,
     bands_of,
@@ -180,10 +180,34 @@ def _clears_rows(op: OnnxOp, softmax: OnnxOp) -> bool:
     return bool(rows) and rows[-1] == 1 and single_element(zero) == 0
 
 
+def _picks_neighbours(op: OnnxOp) -> bool:
+    """Whether a Gather goes along the innermost axis."""
+    dims = dims_of(op.operands[0].type) if op.operands else None
+    if op.OP_TYPE != "Gather" or dims is None:
+        return False
+    return normalize_axis(op.get("axis") or 0, len(dims)) == len(dims) - 1
+
+
+def _may_be_broadcast(value: SSAValue, op: OnnxOp) -> bool:
+    """Whether an operand's innermost size is another one than the result's, by name."""
+    dims, result = (dims_of(v.type) if is_tensor(v.type) else () for v in (value, op.results[0]))
+    if not dims or not result:
+        return False
+    return not isinstance(dims[-1], int) and dims[-1] != result[-1]
+
+
 def keeps_neighbours(op: OnnxOp, root: OnnxOp) -> bool:
-    """Whether a map behind a contraction leaves the innermost axis of its buffer innermost."""
+    """Whether neighbours of what an operation behind a contraction computes are computed of such.
+
+    A map must leave the innermost axis of its buffer innermost, and data must not say which of its
+    elements is meant; nor may it be for a run to find out whether an operand has one or many.
+    """
     if root.OP_TYPE not in CONTRACTIONS:
         return True
+    if op.OP_TYPE in ("GatherElements", "GatherND") or _picks_neighbours(op):
+        return False
+    if key_of(op) in POINTWISE and any(_may_be_broadcast(value, op) for value in op.operands):
+        return False
     before, after = layout_of(op.operands[0].type), layout_of(op.results[0].type)
     rank = len(dims_of(op.results[0].type) or ())
     if op.OP_TYPE == "Identity":

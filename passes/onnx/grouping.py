@@ -391,14 +391,13 @@ class Grouping:
         owner = op.operands[0].owner
         if len(users) != 1 or not isinstance(owner, Operation):
             return True
-        user = users[0]
-        return not (
-            key_of(user) == ("", "Transpose")
-            and not is_view(user)
-            and len(list(op.operands[0].uses)) == 1
-            and owner in self.group_of
-            and op.operands[0] in self.group_of[owner].paths
-        )
+        user, group = users[0], self.group_of.get(owner)
+        if key_of(user) != ("", "Transpose") or is_view(user) or group is None:
+            return True
+        if op.operands[0] not in group.paths or not op.operands[0].has_one_use():
+            return True
+        assert isinstance(user, OnnxOp) and group.root is not None
+        return not keeps_neighbours(user, group.root)
 
     # Order ------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ WEIGHTS = {
     "around": np.array([1, 0, 0, 2]),
     "behind": np.array([0, 0, 0, 2]),
     "cut": np.array([4, 2, 3]),
+    "halves": np.array([4, 2, 2]),
     "joined": np.array([4, 6]),
     "first": np.array([0, 1, 2, 3]),
 }
@@ -121,6 +122,45 @@ FUSIONS = {
           y = Transpose(p)
         }""",
         ["MatMul", "Transpose"],
+    ),
+    "a reshape that only such a transposition uses stays a view": (
+        """g (float[4,4] x) => (float[2,2,4] y) {
+          p = MatMul(x, w)
+          r = Reshape(p, halves)
+          y = Transpose<perm = [1, 2, 0]>(r)
+        }""",
+        ["MatMul", "[Reshape]", "Transpose"],
+    ),
+    "one of whole columns goes along": (
+        """g (float[4,4] x) => (float[2,4,2] y) {
+          p = MatMul(x, w)
+          r = Reshape(p, halves)
+          y = Transpose<perm = [1, 0, 2]>(r)
+        }""",
+        ["MatMul Reshape Transpose"],
+    ),
+    "rows that data choose behind a product": (
+        """g (float[4,4] x) => (float[4,4] y) {
+          p = MatMul(x, w)
+          b = Gather<axis = 0>(x, i)
+          y = Add(p, b)
+        }""",
+        ["MatMul Gather Add"],
+    ),
+    "columns that data choose are no neighbours": (
+        """g (float[4,4] x) => (float[4,4] y) {
+          p = MatMul(x, w)
+          b = Gather<axis = 1>(x, i)
+          y = Add(p, b)
+        }""",
+        ["Gather", "MatMul Add"],
+    ),
+    "nor are those of which a run may have one or many": (
+        """g (float[4,4] x, float[4,n] m, float[4,k] b) => (float[4,n] y) {
+          p = MatMul(x, m)
+          y = Add(p, b)
+        }""",
+        ["MatMul", "Add"],
     ),
     "padding behind a product": (
         """g (float[4,4] x) => (float[4,4] y, float[5,6] z) {
