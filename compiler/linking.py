@@ -153,6 +153,7 @@ def manifest(module: ModuleOp, target: Target, constants: list[str]) -> dict[str
         "constants": constants,
         "selected": [constants[number] for number in plain(attributes["hal.selected"])],
         "arena_bytes": arena.value.data if isinstance(arena, IntegerAttr) else None,
+        "heap_buffers": plain(attributes["hal.heap_buffers"]),
         "messages": plain(attributes["hal.messages"]),
         "dim_params": plain(attributes.get("onnx.dim_params", DictionaryAttr({}))),
         "metadata": metadata_entries(module),

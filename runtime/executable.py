@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -74,6 +75,7 @@ class _Context(ctypes.Structure):
         ("host_call", ctypes.c_void_p),
         ("host_data", ctypes.c_void_p),
         ("trace", ctypes.c_void_p),
+        ("heap", ctypes.c_void_p),
     ]
 
 
@@ -81,6 +83,7 @@ class _Frame:
     """The memory of one run besides its inputs and outputs."""
 
     __slots__ = (
+        "__weakref__",
         "_arena",
         "arena",
         "arena_bytes",
@@ -98,6 +101,11 @@ class _Frame:
         self.context = _Context(helpers.function, helpers.pool, threads)
         self.context.trace = None if trace is None else trace.address
         self.context_pointer = ctypes.byref(self.context)
+        if count := program.signature.heap_buffers:
+            # Address and size of each: a run takes what the one before it has left.
+            table = (ctypes.c_int64 * (2 * count))()
+            self.context.heap = ctypes.addressof(table)
+            weakref.finalize(self, _free_heap, table).atexit = False
         self.reserve(0)
 
     def reserve(self, nbytes: int) -> None:
@@ -105,6 +113,12 @@ class _Frame:
         self._arena, address = memory.aligned_block((nbytes,), _BYTE, nbytes)
         self.arena = ctypes.c_void_p(address)
         self.arena_bytes = nbytes
+
+
+def _free_heap(table: ctypes.Array) -> None:
+    """Frees the buffers that runs have left."""
+    for address in table[::2]:
+        memory.free(address)
 
 
 _running: list[NativeExecutable] = []

@@ -24,7 +24,8 @@ from runtime.errors import (
     UnsupportedError,
 )
 
-FORMAT = 2
+FORMAT = 3
+MOST_HEAP_BUFFERS = 1 << 24
 """The version of the program file and of the native entry points that this runtime understands."""
 
 _ERRORS: dict[str, type[TerraceError]] = {
@@ -89,7 +90,7 @@ class Manifest:
     """The typed view of a manifest.
 
     ``selected`` are the constants that a run reads parts of. ``arena_bytes`` is None if
-    ``terrace_plan`` computes it.
+    ``terrace_plan`` computes it. ``heap_buffers`` are those whose sizes a run finds out.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -98,6 +99,7 @@ class Manifest:
     selected: frozenset[str]
     target: Target
     arena_bytes: int | None
+    heap_buffers: int
     messages: tuple[Message, ...]
     metadata: Mapping[str, Any]
     spans: tuple[Span, ...] = ()
@@ -118,6 +120,9 @@ def parse_manifest(manifest: object) -> Manifest:
     arena_bytes = top.get("arena_bytes", int, None)
     if arena_bytes is not None and arena_bytes < 0:
         raise InvalidModelError("'arena_bytes' is negative")
+    heap_buffers = top.get("heap_buffers", int, 0)
+    if not 0 <= heap_buffers <= MOST_HEAP_BUFFERS:
+        raise InvalidModelError(f"'heap_buffers' is {heap_buffers}")
     inputs = tuple(_tensor_spec(table) for table in top.tables("inputs"))
     outputs = tuple(_tensor_spec(table) for table in top.tables("outputs"))
     _check_unique("inputs", [spec.name for spec in inputs])
@@ -129,6 +134,7 @@ def parse_manifest(manifest: object) -> Manifest:
         selected=frozenset(_names(top, "selected")),
         target=_target(_Table(top.get("target", dict), "'target'")),
         arena_bytes=arena_bytes,
+        heap_buffers=heap_buffers,
         messages=tuple(_message(table) for table in top.tables("messages", ())),
         metadata=top.get("metadata", dict, {}),
         spans=tuple(_span(table) for table in top.tables("spans", ())),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from numerics.harness import check, compile_model, node_cases, run_case
@@ -184,7 +186,7 @@ def test_loop_exchanges_carried_values() -> None:
         >""",
     )
     feed = {"x": floats(4), "z": floats(4) + 1}
-    check(made, *({**feed, "n": np.array(n)} for n in (0, 1, 2, 3)), reference=False)
+    check(made, *({**feed, "n": np.array(n)} for n in (0, 1, 2, 3, 1, 0, 5)), reference=False)
 
 
 def test_loop_carries_values_that_grow() -> None:
@@ -199,7 +201,29 @@ def test_loop_carries_values_that_grow() -> None:
         y = Relu(v)
         m = Neg(w)""",
     )
-    check(made, *({"n": np.array(n), "x": floats(3, 2)} for n in (0, 1, 2, 6)), reference=False)
+    # A run takes what the one before it has left, be that too small or too large.
+    counts = (0, 1, 2, 6, 3, 0, 7, 1, 6)
+    check(made, *({"n": np.array(n), "x": floats(3, 2)} for n in counts), reference=False)
+
+
+def test_what_runs_leave_on_the_heap_goes_with_the_network(monkeypatch) -> None:
+    made = model(
+        "(float[n] x) => (float[m] y)",
+        "i = NonZero(x)  k = Transpose(i)  g = GatherND(x, k)  e = Exp(g)  y = Neg(e)",
+    )
+    network = compile_model(made)
+    count = network.program.signature.heap_buffers
+    assert count
+    freed: list[int] = []
+    monkeypatch.setattr("runtime.executable.memory.free", freed.append)
+    for size in (3, 40_000, 7, 0, 50_000):
+        x = floats(size)
+        x[::3] = 0
+        np.testing.assert_allclose(network.run({"x": x})["y"], -np.exp(x[x != 0]), rtol=1e-6)
+    assert not freed
+    del network
+    gc.collect()
+    assert len(freed) == count and all(freed)
 
 
 def test_loop_in_a_loop_and_if_in_a_loop() -> None:

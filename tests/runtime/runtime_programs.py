@@ -17,7 +17,7 @@ RUN = (
     " ptr %dims_in, ptr %dims_out, ptr %context)"
 )
 PLAN = "define i64 @terrace_plan(ptr %dims_in, ptr %dims_out)"
-CONTEXT = "%context = type { ptr, ptr, i64, [4 x i64], ptr, ptr, ptr }\n"
+CONTEXT = "%context = type { ptr, ptr, i64, [4 x i64], ptr, ptr, ptr, ptr }\n"
 
 
 def slot(name: str, table: str, index: int) -> str:
@@ -97,7 +97,7 @@ def program(
         "features": llvm.get_host_cpu_features().flatten(),
     }
     top = {
-        "format": 2,
+        "format": 3,
         "producer": "tests",
         "target": target,
         "inputs": inputs,

@@ -80,7 +80,7 @@ def test_the_layout_is_safetensors(tmp_path: Path) -> None:
     (length,) = struct.unpack_from("<Q", data)
     header = json.loads(data[8 : 8 + length])
     assert (8 + length) % 64 == 0
-    assert json.loads(header.pop("__metadata__")["manifest"])["format"] == 2
+    assert json.loads(header.pop("__metadata__")["manifest"])["format"] == 3
     spans = sorted(entry["data_offsets"] for entry in header.values())
     assert spans[0][0] == 0
     assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
@@ -242,7 +242,7 @@ def test_big_files_are_checked_on_demand(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 1}, "has format 1, this runtime reads 2"),
+        ({"format": 1}, "has format 1, this runtime reads 3"),
         ({"format": None}, "no 'format'"),
         ({"inputs": 3}, "'inputs' in the manifest is 3"),
         ({"inputs": [3]}, r"inputs\[0\]"),
@@ -256,6 +256,7 @@ def test_big_files_are_checked_on_demand(tmp_path: Path, monkeypatch: pytest.Mon
         ({"messages": [{}]}, "no 'text'"),
         ({"constants": ["w"]}, "differ about w"),
         ({"constants": [1]}, "not a name"),
+        ({"heap_buffers": -1}, "'heap_buffers' is -1"),
         ({"selected": [1]}, "'selected' .* not a name"),
         ({"target": []}, "'target'"),
     ],

@@ -3,7 +3,8 @@
 Registers with `lower-llvm` as the rule for `hal.program`. Requires planned memory. Ensures the
 functions `@terrace_run` and, where input sizes vary, `@terrace_plan` (docs/architecture.md has
 their contract); what the runtime must know beside them becomes attributes of the module:
-`hal.inputs`, `hal.outputs`, `hal.constants`, `hal.selected`, `hal.messages`, `hal.arena_bytes`.
+`hal.inputs`, `hal.outputs`, `hal.constants`, `hal.selected`, `hal.messages`, `hal.arena_bytes`,
+`hal.heap_buffers`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def lower_program(module: ModuleLowering, program: hal.ProgramOp) -> None:
     attributes["hal.constants"] = ArrayAttr([op.value for op in run.constants])
     selected = [number for number, op in enumerate(run.constants) if op.selected is not None]
     attributes["hal.selected"] = ArrayAttr([IntegerAttr(number, i64) for number in selected])
+    attributes["hal.heap_buffers"] = IntegerAttr(len(run.heap), i64)
     attributes["hal.messages"] = ArrayAttr(messages)
     for name in sorted(run.externals):
         module.add(_EXTERNALS[name]())

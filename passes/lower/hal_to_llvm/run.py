@@ -33,7 +33,7 @@ from passes.lower.affine_to_llvm.types import PTR
 from passes.lower.hal_to_llvm.sizes import Sizes, message, plain_symbol
 from runtime.errors import InternalError
 
-DETAILS_OFFSET, TRACE_OFFSET = 24, 72
+DETAILS_OFFSET, TRACE_OFFSET, HEAP_OFFSET = 24, 72, 80
 """Bytes before `details` and `trace` in the run's context."""
 
 TRACE_CLOCK, TRACE_EVENTS, EVENT_BYTES = 16, 24, 24
@@ -51,7 +51,8 @@ class Run(Sizes):
         self.constants: list[hal.ConstantOp] = []
         self.pointers: dict[SSAValue, SSAValue] = {}
         self.dims: dict[SSAValue, list[Dim]] = {}
-        self.heap: dict[SSAValue, SSAValue] = {}
+        self.heap: dict[SSAValue, tuple[SSAValue, SSAValue]] = {}
+        """Of buffers on the heap: where their address and their size in bytes stand."""
         self.externals: set[str] = set()
         self.exit = new_block([i64])
         self.has_plan = False
@@ -79,10 +80,8 @@ class Run(Sizes):
         return llvm_function("terrace_run", kind, self.low.region, scalar=True)
 
     def _leave(self) -> None:
-        """Frees what is on the heap and returns the status."""
+        """Returns the status. What is on the heap stays there, for the next run."""
         self.b.start(self.exit)
-        for cell in self.heap.values():
-            self._free(cell)
         self.b.emit(llvm.ReturnOp, (self.exit.args[0],))
 
     def _free(self, cell: SSAValue) -> None:
@@ -92,6 +91,7 @@ class Run(Sizes):
 
     def _cells(self, block: Block) -> None:
         """Memory for symbols and heap buffers, which control flow may set in several places."""
+        table = None
         for op in block.walk():
             names: Sequence[StringAttr] = ()
             if isinstance(op, hal.SymbolsOp | hal.BindOp):
@@ -99,22 +99,19 @@ class Run(Sizes):
             for entry in names:
                 name = plain_symbol(parse_dim(entry.data))
                 if name is not None and name not in self.symbols and name not in self.cells:
-                    self.cells[name] = self._cell(i64)
+                    self.cells[name] = self._cell()
             if isinstance(op, hal.AllocOp) and op.offset is None:
-                self.heap[op.result] = self._cell(PTR)
+                if table is None:
+                    table = self.load_slot(self.arguments["context"], HEAP_OFFSET // 8, PTR)
+                slot = 2 * len(self.heap)
+                cells = [self.b.address(table, place, i64) for place in (slot, slot + 1)]
+                self.heap[op.result] = cells[0], cells[1]
 
-    def _cell(self, kind: Attribute) -> SSAValue:
-        one = self.b.integer(1)
-        made = llvm.AllocaOp(one, kind, 8)
+    def _cell(self) -> SSAValue:
+        made = llvm.AllocaOp(self.b.integer(1), i64, 8)
         self.b.block.add_op(made)
-        zero: Operation
-        if kind == PTR:
-            zero = llvm.ZeroOp.create(result_types=[PTR])
-            self.b.block.add_op(zero)
-            value = zero.results[0]
-        else:
-            value = self.b.integer(0)
-        self.b.emit(llvm.StoreOp, (value, made.results[0]), (), access_properties(i64))
+        zero = self.b.integer(0)
+        self.b.emit(llvm.StoreOp, (zero, made.results[0]), (), access_properties(i64))
         return made.results[0]
 
     def body(self, block: Block) -> None:
@@ -135,7 +132,7 @@ class Run(Sizes):
     def pointer(self, buffer: SSAValue) -> SSAValue:
         """The address of a buffer."""
         if buffer in self.heap:
-            return self.b.value(llvm.LoadOp, (self.heap[buffer],), PTR, access_properties(i64))
+            return self.b.value(llvm.LoadOp, (self.heap[buffer][0],), PTR, access_properties(i64))
         owner = buffer.owner
         if isinstance(owner, hal.ViewOp):
             base = self.pointer(owner.source)
@@ -178,10 +175,25 @@ class Run(Sizes):
             self._renew(op.result, self.bytes(op.result))
 
     def _renew(self, buffer: SSAValue, amount: Index) -> None:
-        """Gives a buffer on the heap other memory."""
-        cell = self.heap[buffer]
+        """Gives a buffer on the heap other memory, if what it has is too small."""
+        needed = self.b.index(self.b.maximum(amount, 1))
+        _, size = self.heap[buffer]
+        held = self.b.value(llvm.LoadOp, (size,), i64, access_properties(i64))
+        grow, after = new_block(), new_block()
+        self.b.branch_if(self.b.compare("slt", held, needed), (grow, ()), (after, ()))
+        self.b.start(grow)
+        self.b.open_scope()
+        self._replace(buffer, self._malloc(needed), needed)
+        self.b.close_scope()
+        self.b.branch(after)
+        self.b.start(after)
+
+    def _replace(self, buffer: SSAValue, fresh: SSAValue, amount: Index) -> None:
+        """Frees a buffer's memory and takes other memory in its place."""
+        cell, size = self.heap[buffer]
         self._free(cell)
-        self._set_pointer(cell, self._malloc(amount))
+        self._fill(cell, fresh)
+        self._fill(size, self.b.index(amount))
 
     def _malloc(self, amount: Index) -> SSAValue:
         """Fresh memory, not nothing for no bytes."""
@@ -189,8 +201,8 @@ class Run(Sizes):
         needed = self.b.index(self.b.maximum(amount, 64))
         return call(self.low, "malloc", [needed], [PTR])[0]
 
-    def _set_pointer(self, cell: SSAValue, pointer: SSAValue) -> None:
-        self.b.emit(llvm.StoreOp, (pointer, cell), (), access_properties(i64))
+    def _fill(self, cell: SSAValue, value: SSAValue) -> None:
+        self.b.emit(llvm.StoreOp, (value, cell), (), access_properties(i64))
 
     def reserve(self, op: hal.ReserveOp) -> None:
         """Memory for a buffer that was only declared."""
@@ -202,7 +214,7 @@ class Run(Sizes):
         """Copies a slice to the end; at every power of two the room doubles."""
         self.externals |= {"malloc", "memcpy"}
         count, amount = self.size(parse_dim(op.count.data)), self._exact_bytes(op.slice)
-        filled, cell = self.b.mul(count, amount), self.heap[op.buffer]
+        filled = self.b.mul(count, amount)
         less = self.b.value(
             llvm.AndOp, (self.b.index(count), self.b.index(self.b.sub(count, 1))), i64
         )
@@ -213,8 +225,7 @@ class Run(Sizes):
         room = self.b.mul(self.b.maximum(self.b.mul(count, 2), 1), amount)
         fresh = self._malloc(room)
         call(self.low, "memcpy", [fresh, self.pointer(op.buffer), self.b.index(filled)], [PTR])
-        self._free(cell)
-        self._set_pointer(cell, fresh)
+        self._replace(op.buffer, fresh, room)
         self.b.close_scope()
         self.b.branch(after)
         self.b.start(after)
@@ -222,10 +233,15 @@ class Run(Sizes):
         call(self.low, "memcpy", [target, self.pointer(op.slice), self.b.index(amount)], [PTR])
 
     def swap(self, op: hal.SwapOp) -> None:
-        """Exchanges two addresses."""
-        lhs, rhs = self.pointer(op.lhs), self.pointer(op.rhs)
-        self._set_pointer(self.heap[op.lhs], rhs)
-        self._set_pointer(self.heap[op.rhs], lhs)
+        """Exchanges two addresses, and how much room is there."""
+        pairs = zip(self.heap[op.lhs], self.heap[op.rhs], (PTR, i64), strict=True)
+        for lhs, rhs, kind in pairs:
+            one, other = (
+                self.b.value(llvm.LoadOp, (cell,), kind, access_properties(i64))
+                for cell in (lhs, rhs)
+            )
+            self._fill(lhs, other)
+            self._fill(rhs, one)
 
     def view(self, op: hal.ViewOp) -> None:
         """Another shape of the same address."""
