@@ -177,23 +177,18 @@ class Run(Sizes):
     def _renew(self, buffer: SSAValue, amount: Index) -> None:
         """Gives a buffer on the heap other memory, if what it has is too small."""
         needed = self.b.index(self.b.maximum(amount, 1))
-        _, size = self.heap[buffer]
+        cell, size = self.heap[buffer]
         held = self.b.value(llvm.LoadOp, (size,), i64, access_properties(i64))
         grow, after = new_block(), new_block()
         self.b.branch_if(self.b.compare("slt", held, needed), (grow, ()), (after, ()))
         self.b.start(grow)
         self.b.open_scope()
-        self._replace(buffer, self._malloc(needed), needed)
+        self._free(cell)
+        self._fill(cell, self._malloc(needed))
+        self._fill(size, needed)
         self.b.close_scope()
         self.b.branch(after)
         self.b.start(after)
-
-    def _replace(self, buffer: SSAValue, fresh: SSAValue, amount: Index) -> None:
-        """Frees a buffer's memory and takes other memory in its place."""
-        cell, size = self.heap[buffer]
-        self._free(cell)
-        self._fill(cell, fresh)
-        self._fill(size, self.b.index(amount))
 
     def _malloc(self, amount: Index) -> SSAValue:
         """Fresh memory, not nothing for no bytes."""
@@ -225,7 +220,10 @@ class Run(Sizes):
         room = self.b.mul(self.b.maximum(self.b.mul(count, 2), 1), amount)
         fresh = self._malloc(room)
         call(self.low, "memcpy", [fresh, self.pointer(op.buffer), self.b.index(filled)], [PTR])
-        self._replace(op.buffer, fresh, room)
+        cell, size = self.heap[op.buffer]
+        self._free(cell)
+        self._fill(cell, fresh)
+        self._fill(size, self.b.index(room))
         self.b.close_scope()
         self.b.branch(after)
         self.b.start(after)
