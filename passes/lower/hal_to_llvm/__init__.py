@@ -51,7 +51,7 @@ def _external(name: str, result: Attribute, *arguments: Attribute) -> Callable[[
 
 
 _EXTERNALS = {
-    "malloc": _external("malloc", PTR, i64),
+    "aligned_alloc": _external("aligned_alloc", PTR, i64, i64),
     "free": _external("free", VOID, PTR),
     "clock_gettime": _external("clock_gettime", i32, i32, PTR),
     "memcpy": _external("memcpy", PTR, PTR, PTR, i64),

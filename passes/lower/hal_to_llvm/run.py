@@ -33,6 +33,9 @@ from passes.lower.affine_to_llvm.types import PTR
 from passes.lower.hal_to_llvm.sizes import Sizes, message, plain_symbol
 from runtime.errors import InternalError
 
+ALIGNMENT = 64
+"""Bytes of a cache line."""
+
 DETAILS_OFFSET, TRACE_OFFSET, HEAP_OFFSET = 24, 72, 80
 """Bytes before `details` and `trace` in the run's context."""
 
@@ -191,10 +194,11 @@ class Run(Sizes):
         self.b.start(after)
 
     def _malloc(self, amount: Index) -> SSAValue:
-        """Fresh memory, not nothing for no bytes."""
-        self.externals.add("malloc")
-        needed = self.b.index(self.b.maximum(amount, 64))
-        return call(self.low, "malloc", [needed], [PTR])[0]
+        """Fresh memory, not nothing for no bytes, where vectors do not lie across cache lines."""
+        self.externals.add("aligned_alloc")
+        lines = self.b.ceildiv(self.b.maximum(amount, 1), ALIGNMENT)
+        needed = self.b.index(self.b.mul(lines, ALIGNMENT))
+        return call(self.low, "aligned_alloc", [self.b.integer(ALIGNMENT), needed], [PTR])[0]
 
     def _fill(self, cell: SSAValue, value: SSAValue) -> None:
         self.b.emit(llvm.StoreOp, (value, cell), (), access_properties(i64))
@@ -207,7 +211,7 @@ class Run(Sizes):
 
     def append(self, op: hal.AppendOp) -> None:
         """Copies a slice to the end; at every power of two the room doubles."""
-        self.externals |= {"malloc", "memcpy"}
+        self.externals.add("memcpy")
         count, amount = self.size(parse_dim(op.count.data)), self._exact_bytes(op.slice)
         filled = self.b.mul(count, amount)
         less = self.b.value(
