@@ -25,8 +25,10 @@ from runtime.errors import (
 )
 
 FORMAT = 3
-MOST_HEAP_BUFFERS = 1 << 24
 """The version of the program file and of the native entry points that this runtime understands."""
+
+MOST_HEAP_BUFFERS = 1 << 24
+"""A program file that asks for more is damaged."""
 
 _ERRORS: dict[str, type[TerraceError]] = {
     "input": InputError,
@@ -90,7 +92,8 @@ class Manifest:
     """The typed view of a manifest.
 
     ``selected`` are the constants that a run reads parts of. ``arena_bytes`` is None if
-    ``terrace_plan`` computes it. ``heap_buffers`` are those whose sizes a run finds out.
+    ``terrace_plan`` computes it. ``heap_buffers`` counts those whose sizes a run
+    finds out.
     """
 
     inputs: tuple[TensorSpec, ...]

@@ -38,6 +38,7 @@ from dialects.hal import root_of, sizes_of, whole_of
 from dialects.onnx.dims import Dim, bounds, ceildiv, symbols_of
 
 ALIGNMENT = 64
+"""Bytes of a cache line, at which buffers begin."""
 
 
 @dataclass

@@ -135,11 +135,14 @@ class Grouping:
             is_view(op) and self._stays_view(op)
         )
 
+    def _group_computing(self, value: SSAValue) -> Group | None:
+        """The group of the operation that a value comes from, if it has one yet."""
+        return self.group_of.get(value.owner) if isinstance(value.owner, Operation) else None
+
     # Roots and what stands in front of them --------------------------------------------------
 
     def _add_root(self, op: OnnxOp, key: tuple[str, str]) -> None:
-        owner = op.operands[0].owner if op.operands else None
-        source = self.group_of.get(owner) if isinstance(owner, Operation) else None
+        source = self._group_computing(op.operands[0]) if op.operands else None
         if source is not None and reduces_places(source, op, self.cache_bytes):
             source.reduced = op
             self._add_behind(op, source)
@@ -183,8 +186,7 @@ class Grouping:
 
         Its elements stand where the root's result has them, or have a frame around them.
         """
-        owner = value.owner
-        group = self.group_of.get(owner) if isinstance(owner, Operation) else None
+        owner, group = value.owner, self._group_computing(value)
         if group is None or group.root is None or key_of(group.root) != ("", name):
             return None
         assert isinstance(owner, Operation)
@@ -199,7 +201,7 @@ class Grouping:
     def _framed(self, op: OnnxOp, key: tuple[str, str]) -> Group | None:
         """The group that computes what an operation only puts something around."""
         value = op.operands[0]
-        group = self.group_of.get(value.owner) if isinstance(value.owner, Operation) else None
+        group = self._group_computing(value)
         if group is None or group.root is None or value not in group.paths:
             return None
         fits = ROOTS[_key(group.root)].epilogue and FRAMES[key].fits(op)
@@ -213,8 +215,7 @@ class Grouping:
     def _absorb_operands(self, user: OnnxOp, group: Group) -> None:
         """Computes what stands in front of an operation inside of its group, where that pays."""
         for operand in user.operands:
-            owner = operand.owner
-            source = self.group_of.get(owner) if isinstance(owner, Operation) else None
+            owner, source = operand.owner, self._group_computing(operand)
             if (
                 source is not None
                 and source is not group
@@ -299,8 +300,7 @@ class Grouping:
 
     def _number_of_source(self, op: OnnxOp) -> int:
         """Where the model has the group that computes an operation's first operand."""
-        owner = op.operands[0].owner
-        group = self.group_of.get(owner) if isinstance(owner, Operation) else None
+        group = self._group_computing(op.operands[0])
         return -1 if group is None else group.number
 
     # Pointwise operations and maps ------------------------------------------------------------
@@ -320,8 +320,7 @@ class Grouping:
         """
         found: list[Group] = []
         for operand in op.operands:
-            owner = operand.owner
-            group = self.group_of.get(owner) if isinstance(owner, Operation) else None
+            owner, group = operand.owner, self._group_computing(operand)
             if group is None or not self.is_dispatch(group) or group in found:
                 continue
             if obstacle := self._why_not_join(op, key, operand, group):
@@ -354,7 +353,7 @@ class Grouping:
             return "columns would no longer be neighbours in memory"
         path = group.paths[operand]
         for other in op.operands:
-            inside = isinstance(other.owner, Operation) and self.group_of.get(other.owner) is group
+            inside = self._group_computing(other) is group
             if inside and (other not in group.paths or group.paths[other] != path):
                 return "its operands come from different elements of the root's result"
         if self._makes_cycle(op, group):
@@ -388,10 +387,9 @@ class Grouping:
     def _stays_view(self, op: Operation) -> bool:
         """A view is free, unless fusing it lets a root store in a later transposition's order."""
         users = [use.operation for use in op.results[0].uses]
-        owner = op.operands[0].owner
-        if len(users) != 1 or not isinstance(owner, Operation):
+        if len(users) != 1:
             return True
-        user, group = users[0], self.group_of.get(owner)
+        user, group = users[0], self._group_computing(op.operands[0])
         if key_of(user) != ("", "Transpose") or is_view(user) or group is None:
             return True
         if op.operands[0] not in group.paths or not op.operands[0].has_one_use():

@@ -20,7 +20,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from dialects import hal, llvm
 from dialects.hal import sizes_of
 from dialects.onnx.dims import Dim, parse_dim, product, symbols_of
-from passes.hal.plan_memory import byte_size
+from passes.hal.plan_memory import ALIGNMENT, byte_size
 from passes.lower.affine_to_llvm.builder import new_block
 from passes.lower.affine_to_llvm.index import Index
 from passes.lower.affine_to_llvm.memory import access_properties
@@ -33,11 +33,8 @@ from passes.lower.affine_to_llvm.types import PTR
 from passes.lower.hal_to_llvm.sizes import Sizes, message, plain_symbol
 from runtime.errors import InternalError
 
-ALIGNMENT = 64
-"""Bytes of a cache line."""
-
 DETAILS_OFFSET, TRACE_OFFSET, HEAP_OFFSET = 24, 72, 80
-"""Bytes before `details` and `trace` in the run's context."""
+"""Bytes before `details`, `trace` and `heap` in the run's context."""
 
 TRACE_CLOCK, TRACE_EVENTS, EVENT_BYTES = 16, 24, 24
 """Bytes before the clock and the first event of a trace; bytes of an event."""
@@ -187,8 +184,7 @@ class Run(Sizes):
         self.b.start(grow)
         self.b.open_scope()
         self._free(cell)
-        self._fill(cell, self._malloc(needed))
-        self._fill(size, needed)
+        self._hold(buffer, self._malloc(needed), needed)
         self.b.close_scope()
         self.b.branch(after)
         self.b.start(after)
@@ -199,6 +195,11 @@ class Run(Sizes):
         lines = self.b.ceildiv(self.b.maximum(amount, 1), ALIGNMENT)
         needed = self.b.index(self.b.mul(lines, ALIGNMENT))
         return call(self.low, "aligned_alloc", [self.b.integer(ALIGNMENT), needed], [PTR])[0]
+
+    def _hold(self, buffer: SSAValue, memory: SSAValue, size: SSAValue) -> None:
+        """Makes some memory that of a buffer on the heap."""
+        for cell, value in zip(self.heap[buffer], (memory, size), strict=True):
+            self._fill(cell, value)
 
     def _fill(self, cell: SSAValue, value: SSAValue) -> None:
         self.b.emit(llvm.StoreOp, (value, cell), (), access_properties(i64))
@@ -224,10 +225,8 @@ class Run(Sizes):
         room = self.b.mul(self.b.maximum(self.b.mul(count, 2), 1), amount)
         fresh = self._malloc(room)
         call(self.low, "memcpy", [fresh, self.pointer(op.buffer), self.b.index(filled)], [PTR])
-        cell, size = self.heap[op.buffer]
-        self._free(cell)
-        self._fill(cell, fresh)
-        self._fill(size, self.b.index(room))
+        self._free(self.heap[op.buffer][0])
+        self._hold(op.buffer, fresh, self.b.index(room))
         self.b.close_scope()
         self.b.branch(after)
         self.b.start(after)

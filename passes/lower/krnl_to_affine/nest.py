@@ -48,7 +48,6 @@ index = IndexType()
 LONG_BODY = 32
 """Operations of a loop's body that are enough for the loop to be not unrolled."""
 
-
 FEWEST_ROWS = 3
 """Rows of a tile that are worth code of their own."""
 

@@ -127,8 +127,7 @@ def bands_of(second: OnnxOp, lying: Between) -> int:
     units = channels // lying.columns * (images if isinstance(images, int) else 1)
     wanted = -(-ENOUGH_UNITS // max(1, units))
     stride = spatial_attribute(second, "strides", 2)[0]
-    overlap = max(_span(second) - stride, 0)
-    most = int(MOST_COMPUTED_TWICE * rows * stride / max(overlap, 1))
+    most = int(MOST_COMPUTED_TWICE * rows * stride / max(_overlap(second), 1))
     few = range(1, max(1, min(wanted, most)) + 1)
     return max(count for count in few if rows % count == 0)
 
@@ -137,6 +136,11 @@ def _span(second: OnnxOp) -> int:
     """Rows under a window."""
     taps, *_ = numbers_of((dims_of(second.operands[1].type) or ())[2:])
     return (taps - 1) * spatial_attribute(second, "dilations", 2)[0] + 1
+
+
+def _overlap(second: OnnxOp) -> int:
+    """Rows that are under two windows, one below the other."""
+    return max(_span(second) - spatial_attribute(second, "strides", 2)[0], 0)
 
 
 class _Pair:
@@ -159,7 +163,7 @@ class _Pair:
         self.taps = numbers_of(k.dims(second.operands[1])[2:])
         self.strides = spatial_attribute(second, "strides", 2)
         self.span = _span(second)
-        self.overlap = max(self.span - self.strides[0], 0)
+        self.overlap = _overlap(second)
         buffer = what_lies_between(first, second, k.cache_bytes)
         self.is_whole, self.padded_height = buffer.is_whole, buffer.height
         self.slots, self.padded_width, self.columns = buffer.rows, buffer.places, buffer.columns

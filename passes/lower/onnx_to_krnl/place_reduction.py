@@ -11,8 +11,6 @@ Rows are read where they were stored: they are still in the first cache.
 
 from __future__ import annotations
 
-from functools import reduce as fold
-
 from dialects.onnx.dims import numbers_of
 from dialects.onnx.ops import OnnxOp
 from passes.lower.index import Affine, affine
@@ -50,7 +48,7 @@ class PlaceReduction:
             k, at = self.k, [image, band, channel + column]
             places = [[image, channel + column, row, first + place] for place in range(count)]
             parts = [*map(self._element, places), k.load(self.totals, at, self.kind)]
-            k.store(self._combined(parts), self.totals, at)
+            k.store(self.reduction.combined(k.s, parts), self.totals, at)
 
         whole, rest = divmod(self.width, ROWS)
         if whole:
@@ -63,9 +61,6 @@ class PlaceReduction:
         value = k.read_output(self.op.operands[0], entries)
         return self.reduction.prepare(k.s, k.s.cast(value, self.kind))
 
-    def _combined(self, parts: list[Scalar]) -> Scalar:
-        return fold(lambda a, b: self.reduction.combine(self.k.s, a, b), parts)
-
     def finish(self) -> None:
         """Combines the bands, and stores the results."""
         k, result = self.k, self.op.results[0]
@@ -75,7 +70,8 @@ class PlaceReduction:
         def element(ivs: list[Affine]) -> None:
             image, channel = ivs
             at = [[image, affine(band), channel] for band in range(self.bands)]
-            total = self._combined([k.load(self.totals, each, self.kind) for each in at])
+            parts = [k.load(self.totals, each, self.kind) for each in at]
+            total = self.reduction.combined(k.s, parts)
             total = self.reduction.finish(k.s, total, count)
             k.write_output(result, [image, channel, *single], k.s.cast(total, k.element(result)))
 

@@ -207,6 +207,10 @@ class Reduction:
     prepare: Callable[[Scalars, Scalar], Scalar] = lambda s, x: x
     finish: Finish = lambda s, x, n: x
 
+    def combined(self, s: Scalars, parts: Sequence[Scalar]) -> Scalar:
+        """All of some parts."""
+        return fold(lambda a, b: self.combine(s, a, b), parts)
+
 
 def _sum(s: Scalars, x: Scalar, y: Scalar) -> Scalar:
     return s.add(x, y, REDUCTION)
@@ -349,7 +353,7 @@ def _combine_rows(
         def add(taps: list[Affine], first: Affine, count: int) -> list[Scalar]:
             def column(entries: list[Affine], at: list[Affine]) -> None:
                 parts = [x(entries, [*taps, first + n]) for n in range(count)]
-                total = fold(lambda a, b: reduction.combine(k.s, a, b), parts)
+                total = reduction.combined(k.s, parts)
                 total = reduction.combine(k.s, k.load(totals, at, kind), total)
                 k.store(total, totals, at)
 

@@ -236,11 +236,13 @@ class _Resize:
 
     def _has_table(self) -> bool:
         """Whether rows of one image share a table of what lies under their places."""
-        *outer, row, last = [None, *self.order]
-        if row is None or last not in self.axes or any(axis in self.axes for axis in outer):
+        if len(self.order) < 2 or any(axis in self.axes for axis in self.order[:-2]):
             return False
+        axis = self.axes.get(self.order[-1])
         is_cropped = self.request.transformation == "tf_crop_and_resize"
-        return not (is_cropped or self.op.get("antialias") or self._has_phases(self.axes[last]))
+        if axis is None or is_cropped or self.op.get("antialias"):
+            return False
+        return not self._has_phases(axis)
 
     def _rows(self, outer: list[Affine]) -> None:
         """The rows of one image, a piece of each at a time."""

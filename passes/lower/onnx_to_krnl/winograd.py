@@ -99,8 +99,9 @@ class _Layer:
         image, group, block = ivs
         mapped, data = self.data_buffer()
         first = block * self.block
-        self.k.nest([self.count(first)], lambda t: self.transform_data(image, first, t[0], mapped))
-        self.run_group(image, group, first, data)
+        count = self.count(first)
+        self.k.nest([count], lambda t: self.transform_data(image, first, t[0], mapped))
+        self.run_group(image, group, first, count, data)
 
     def count(self, first: Affine) -> Bound:
         """How many tiles a block has. The last one does some twice, unless that may be most."""
@@ -113,11 +114,15 @@ class _Layer:
         image = first = affine(0)
         mapped, data = self.data_buffer()
         self.k.nest([self.block], lambda t: self.transform_data(image, first, t[0], mapped))
-        self.k.nest([self.groups], lambda ivs: self.run_group(image, ivs[0], first, data))
+        self.k.nest(
+            [self.groups], lambda ivs: self.run_group(image, ivs[0], first, self.block, data)
+        )
 
-    def run_group(self, image: Affine, group: Affine, first: Affine, data: SSAValue) -> None:
+    def run_group(
+        self, image: Affine, group: Affine, first: Affine, count: Bound, data: SSAValue
+    ) -> None:
         """The products of a block's transformed data, for a group of the output channels."""
-        k, sums, count = self.k, self.buffer(self.columns), self.count(first)
+        k, sums = self.k, self.buffer(self.columns)
 
         def some(part: Affine, width: int) -> None:
             column = part * self.columns
