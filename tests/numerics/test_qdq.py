@@ -243,3 +243,59 @@ def test_numbers_that_are_dequantized_at_once(kind: Any, zero: int) -> None:
     np.testing.assert_array_equal(got["y"], y)
     lowest = network.run({"x": np.full_like(x, np.nan)})["q"]
     assert (lowest == limits.min).all()
+
+
+def dequantized(x: np.ndarray, s: np.ndarray, z: np.ndarray | None, axis: int, block: int) -> Any:
+    """What DequantizeLinear is specified to compute."""
+    wide = [np.zeros((), np.int32) if z is None else z.astype(np.int32), s]
+    for n, held in enumerate(wide):
+        if block:
+            wide[n] = np.repeat(held, block, axis) if held.ndim else held
+        elif held.ndim == 1 and held.size > 1:
+            wide[n] = held.reshape([-1 if a == axis else 1 for a in range(x.ndim)])
+    return ((x.astype(np.int32) - wide[0]).astype(np.float32) * wide[1]).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", [U8, I8])
+@pytest.mark.parametrize("indices", [(), (5,), (2, 3), "dynamic"])
+@pytest.mark.parametrize(
+    ("scales", "axis", "block", "gathered"),
+    [
+        ((), 1, 0, 0),
+        ((1,), 0, 0, 0),
+        ((7,), 0, 0, 0),
+        ((6,), 1, 0, 0),
+        ((4,), -1, 0, 0),
+        ((6,), 1, 0, 1),
+        ((7,), 0, 0, -2),
+        ((4,), 2, 0, 1),
+        ((7, 3, 4), 1, 2, 0),
+        ((7, 6, 2), 2, 2, 1),
+        ((7, 3, 4), 1, 2, 1),
+    ],
+)
+@pytest.mark.parametrize("has_zero", [True, False])
+def test_what_is_gathered_is_dequantized(
+    kind: Any, indices: Any, scales: Any, axis: int, block: int, gathered: int, has_zero: bool
+) -> None:
+    """Of a quantized table, as of embeddings, a run dequantizes what it takes."""
+    table, factors = data(kind, 7, 6, 4), scale(*scales)
+    zeros = data(kind, *scales) if has_zero else None
+    shape = (2, 3) if indices == "dynamic" else indices
+    size = table.shape[gathered]
+    places = RANDOM.integers(-size, size, shape).astype(np.int64)
+    constants = {"w": table, "s": factors} | ({} if zeros is None else {"z": zeros})
+    blocks = {"block_size": block} if block else {}
+    nodes = [
+        helper.make_node("DequantizeLinear", list(constants), ["d"], axis=axis, **blocks),
+        helper.make_node("Gather", ["d", "i"], ["y"], axis=gathered),
+    ]
+    inputs = {"i": (np.int64, ["batch", "length"] if indices == "dynamic" else shape)}
+    model = make_model(nodes, inputs, constants, opset=21)
+    network = compiler.compile(model, cache=False)
+    got = network.run({"i": places})["y"]
+    whole = dequantized(table, factors, zeros, axis % 3, block)
+    np.testing.assert_array_equal(got, np.take(whole, places, gathered))
+    names = [entry["name"] for entry in network.program.manifest["kernels"]]
+    is_whole = any(name.endswith("_7x6x4") for name in names)
+    assert is_whole == (bool(block) and axis == gathered)

@@ -9,10 +9,14 @@ ONNX Runtime. So one integer product serves all operators, and the rest is point
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import numpy as np
 from onnx import TensorProto
 from xdsl.ir import SSAValue
 
+from dialects.onnx.dims import Dim, numbers_of
 from dialects.onnx.ops import OnnxOp
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
 
@@ -212,3 +216,49 @@ def quantize_of_dequantized(r: Rewriter, op: OnnxOp) -> Replacement:
     zeros = [0 if present(each, 2) is None else r.scalar(each.operands[2]) for each in (op, inner)]
     same = scale == r.scalar(inner.operands[1]) and None not in zeros and zeros[0] == zeros[1]
     return inner.operands[0] if same else None
+
+
+@rewrite("Gather")
+def gather_of_dequantized(r: Rewriter, op: OnnxOp) -> Replacement:
+    """Gather(DequantizeLinear(x, s, z), i) -> DequantizeLinear(Gather(x, i), s, z)
+
+    Only what is taken of a table is dequantized then. Scales along the gathered axis, or of blocks
+    along another one, are gathered, too.
+    """
+    inner = r.producer(op.operands[0], "DequantizeLinear")
+    if inner is None:
+        return None
+    (x, scale), zero, index = inner.operands[:2], present(inner, 2), op.operands[1]
+    dims, places, taken = r.dims(x), r.dims(index), r.dims(op.results[0])
+    if dims is None or places is None or taken is None or _is_larger(taken, dims):
+        return None
+    axis = (op.get("axis") or 0) % len(dims)
+    picked = r.like(op, [x, index])
+    if is_single(r, scale):
+        return r.like(
+            inner, [picked, aligned(r, scale), _zero(r, zero)], axis=None, block_size=None
+        )
+    of_scale = inner.get("axis")
+    of_scale = (1 if of_scale is None else of_scale) % len(dims)
+    is_blocked = len(r.dims(scale) or ()) > 1
+    if of_scale != axis:
+        if is_blocked:
+            scale, zero = (None if v is None else r.like(op, [v, index]) for v in (scale, zero))
+        moved = of_scale + (len(places) - 1 if of_scale > axis else 0)
+        return r.like(inner, [picked, scale, zero], axis=moved)
+    if is_blocked or not is_bytes(r, x) or r.dtype(scale) != np.float32:
+        return None
+    of_rows = (None if v is None else aligned(r, v, len(dims) - 1 - axis) for v in (scale, zero))
+    scales, zeros = (None if v is None else r.like(op, [v, index], axis=0) for v in of_rows)
+    assert scales is not None
+    numbers = float32(r, picked)
+    if zeros is not None:
+        numbers = r.make("Sub", numbers, float32(r, zeros))
+    return r.make("Mul", numbers, scales)
+
+
+def _is_larger(dims: Sequence[Dim], others: Sequence[Dim]) -> bool:
+    """Whether a shape is certain to have more elements than another."""
+    if not all(isinstance(size, int) for size in (*dims, *others)):
+        return False
+    return prod(numbers_of(dims)) > prod(numbers_of(others))

@@ -207,7 +207,7 @@ class Rewriter:
         """The class of an operator that is made anew."""
         return class_of_schema_version("", name, version(name, self.opset))
 
-    def like(self, op: OnnxOp, operands: Sequence[SSAValue], **changed: Any) -> SSAValue:
+    def like(self, op: OnnxOp, operands: Sequence[SSAValue | None], **changed: Any) -> SSAValue:
         """The first result of a copy of ``op`` with other operands and ``changed`` attributes.
 
         An attribute that is changed to None is left out.
