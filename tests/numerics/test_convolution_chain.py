@@ -26,14 +26,19 @@ def floats(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
-def compiled(model: onnx.ModelProto, cache_bytes: int, unit: str = VECTOR_UNITS[1]) -> Network:
-    """The model for a core with such a cache and vector unit."""
+def pipeline_for(cache_bytes: int, unit: str = VECTOR_UNITS[1]) -> Pipeline:
+    """The passes for a core with such a cache and vector unit."""
     pipeline = Pipeline.default()
     for name in ("onnx-form-dispatches", "lower-krnl"):
         pipeline = pipeline.replace(name, f"{name}{{cache-bytes={cache_bytes}}}")
     for name in ("onnx-assign-layouts", "krnl-schedule"):
         pipeline = pipeline.replace(name, f"{name}{{{unit}}}")
-    return compiler.compile(model, passes=pipeline, cache=False)
+    return pipeline
+
+
+def compiled(model: onnx.ModelProto, cache_bytes: int, unit: str = VECTOR_UNITS[1]) -> Network:
+    """The model for a core with such a cache and vector unit."""
+    return compiler.compile(model, passes=pipeline_for(cache_bytes, unit), cache=False)
 
 
 def kernels(network: Network) -> list[str]:
@@ -128,6 +133,17 @@ CHAINS = {
 def test_sizes(name: str, unit: str) -> None:
     sizes, *rest = CHAINS[name]
     compare(chain_model(sizes, *rest), floats(*sizes), unit)
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("channels", [16, 24, 33, 64, 70, 88, 100, 162, 192, 728])
+def test_products_of_any_number_of_channels_are_of_vectors(channels: int, unit: str) -> None:
+    """Channels that are no whole panels once made each product of 728 of them a scalar one."""
+    model = chain_model([1, 5, 19, 19], channels, (1, 1), (3, 1, 1), (1, 1, 1, 1))
+    passes = pipeline_for(ROWS, unit).until("hal-plan-memory")
+    stage = compiler.lower(model, to="krnl", passes=passes).as_text()
+    kernel = stage.partition("func.func @conv1x1")[2].partition("func.func")[0]
+    assert kernel.count("krnl.tensorize(") == kernel.count(" contraction(") == 3
 
 
 @settings(max_examples=6, deadline=None)

@@ -155,6 +155,10 @@ def _negated(value: bool | None) -> bool | None:
     return None if value is None else not value
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "Add": _symbolic_float(operator.add),
     "Sub": _symbolic_float(operator.sub),
@@ -175,6 +179,9 @@ _UNARY: dict[str, Callable[[Any], Any]] = {
     "Not": _not,
     "Floor": floor,
     "Ceil": ceil,
+    "Round": lambda a: float(round(a)) if _is_finite(a) else None,
+    "Sqrt": lambda a: math.sqrt(a) if _is_finite(a) and a >= 0 else None,
+    "Reciprocal": lambda a: 1 / a if _is_finite(a) and a else None,
 }
 
 
@@ -191,7 +198,9 @@ def binary(s: NodeShapes) -> np.ndarray | None:
 def unary(s: NodeShapes) -> np.ndarray | None:
     """Element by element."""
     content = known(s, 0)
-    return None if content is None else elementwise(_UNARY[s.op_type], content)
+    if content is None:
+        return None
+    return elementwise(rounding(s), elementwise(_UNARY[s.op_type], content))
 
 
 @propagate("Mod")
@@ -268,6 +277,19 @@ def _pairwise(op_type: str) -> Callable[[Any, Any], Any]:
         return plain(lhs, rhs) if numbers else symbolic(lhs, rhs)
 
     return function
+
+
+@propagate("Clip")
+def clip(s: NodeShapes) -> np.ndarray | None:
+    """Elements between bounds, which are attributes before version 11 and operands since."""
+    result = known(s, 0)
+    for i, (bound, name) in enumerate((("min", "Max"), ("max", "Min")), 1):
+        is_given = s.present(i) if s.since >= 11 else s.get(bound) is not None
+        if result is None or not is_given:
+            continue
+        limit = known(s, i) if s.since >= 11 else objects([s.get(bound)], ())
+        result = None if limit is None else elementwise(_pairwise(name), result, limit)
+    return None if result is None else elementwise(rounding(s), result)
 
 
 _FOLDS = {

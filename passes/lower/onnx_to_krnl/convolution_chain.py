@@ -179,7 +179,8 @@ class _Pair:
         self.image, band, group = ivs
         down, height = self.strides[0], self.rows // self.bands
         start, end = band * height, band * height + height
-        self.channel = group * self.columns
+        # A single group begins at 0, whether or not it is a number of whole panels.
+        self.channel = group * self.columns if self.groups > 1 else affine(0)
         self.between = k.scratch([self.slots, self.padded_width, self.columns], self.element)
         self.clear((0, self.slots), (0, self.left))
         self.clear((0, self.slots), (self.left + self.width, self.padded_width))

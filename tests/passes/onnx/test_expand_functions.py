@@ -88,11 +88,12 @@ def test_bodies_of_operators_give_the_same_numbers(expression: str) -> None:
         BODIES[expression],
     )
     ctx, module = module_of(model)
-    for each in (InferShapes(), ExpandFunctions(keep=()), InferShapes(), Simplify()):
+    for each in (InferShapes(), ExpandFunctions(keep=()), InferShapes()):
         each.apply(ctx, module)
-    module.verify()
     name = expression.partition("(")[0].partition("<")[0]
     assert name not in operators(module)
+    Simplify().apply(ctx, module)
+    module.verify()
     x = np.random.default_rng(1).standard_normal((4, 6)).astype(np.float32)
     (wanted,) = ReferenceEvaluator(model).run(None, {"x": x})
     np.testing.assert_allclose(interpret(ctx, module, [x])[0], wanted, rtol=1e-4, atol=1e-6)

@@ -91,6 +91,61 @@ def test_upsampling_by_a_factor_computed_in_floats() -> None:
     assert result_dims(module) == ["1, 3, (H // 2) + H, (W // 2) + W"]
 
 
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [
+        ("7", "1, 3, 4, 9"),
+        ("8", "1, 3, 4, 9"),
+        ("W", "1, 3, 4, W + max(0, 2*((W + 1) // 2) - W + 1)"),
+    ],
+)
+def test_padding_computed_in_floats(width: str, expected: str) -> None:
+    """As exporters write what TensorFlow calls SAME, with a Clip at 0."""
+    module = inferred(
+        f"""g (float[1, 3, 4, {width}] x) => (float[a, b, c, d] y) {{
+            s = Shape<start = 3>(x)
+            n = Cast<to = 1>(s)
+            h = Div(n, two)
+            c = Ceil(h)
+            m = Mul(c, two)
+            e = Add(m, one)
+            d = Sub(e, n)
+            p = Clip(d, zero)
+            half = Div(p, two)
+            i = Cast<to = 7>(half)
+            f = Cast<to = 1>(i)
+            r = Sub(p, f)
+            j = Cast<to = 7>(r)
+            pads = Concat<axis = 0>(none, i, none, j)
+            y = Pad(x, pads)
+        }}""",
+        zero=np.array(0, np.float32),
+        one=np.array(1, np.float32),
+        two=np.array(2, np.float32),
+        none=np.array([0, 0, 0], I64),
+    )
+    assert result_dims(module) == [expected]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("Round", "2"), ("Sqrt", "1"), ("Reciprocal", "0")])
+def test_a_size_of_rounded_floats(name: str, expected: str) -> None:
+    module = inferred(
+        f"""g (float[1, 5] x) => (float[a, b] y) {{
+            s = Shape<start = 1>(x)
+            n = Cast<to = 1>(s)
+            h = Div(n, two)
+            r = {name}(h)
+            i = Cast<to = 7>(r)
+            t = Concat<axis = 0>(one, i)
+            y = Expand(f, t)
+        }}""",
+        one=np.array([1], I64),
+        two=np.array(2, np.float32),
+        f=np.array([[1]], np.float32),
+    )
+    assert result_dims(module) == [f"1, {expected}"]
+
+
 def test_run_time_sizes_get_symbols_behind_their_producer() -> None:
     module = inferred(
         """g (float[N] x, int64[2] size) => (float[a, b] y) {
