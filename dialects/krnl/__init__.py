@@ -34,6 +34,7 @@ from xdsl.ir import Dialect
 
 from dialects.krnl.access import IndexOp, LoadOp, StoreOp
 from dialects.krnl.dot import DotOp
+from dialects.krnl.kernel import INPLACE, inplace_arguments
 from dialects.krnl.nest import DYNAMIC, IterateOp, YieldOp
 from dialects.krnl.schedule import (
     SCHEDULE_OPS,
@@ -53,6 +54,7 @@ from dialects.krnl.schedule import (
 
 __all__ = [
     "DYNAMIC",
+    "INPLACE",
     "SCHEDULE_OPS",
     "BlockOp",
     "DefineLoopsOp",
@@ -70,6 +72,7 @@ __all__ = [
     "UnrollOp",
     "VectorizeOp",
     "YieldOp",
+    "inplace_arguments",
     "integer",
     "integers",
     "loop",

@@ -24,7 +24,6 @@ from xdsl.dialects import func
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     AnyFloat,
-    DenseArrayBase,
     IntegerType,
     MemRefType,
     ModuleOp,
@@ -33,7 +32,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from dialects import hal
+from dialects import hal, krnl
 from dialects.hal import root_of, sizes_of, whole_of
 from dialects.onnx.dims import Dim, bounds, ceildiv, symbols_of
 
@@ -65,16 +64,16 @@ class PlanMemory(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         """Plans every host program of the module."""
         inplace = {
-            kernel.sym_name.data: kernel.attributes["krnl.inplace"]
+            kernel.sym_name.data: krnl.inplace_arguments(kernel)
             for kernel in op.ops
-            if isinstance(kernel, func.FuncOp) and "krnl.inplace" in kernel.attributes
+            if isinstance(kernel, func.FuncOp)
         }
         for program in op.ops:
             if isinstance(program, hal.ProgramOp):
                 plan(program, inplace)
 
 
-def plan(program: hal.ProgramOp, inplace: Mapping[str, Attribute]) -> None:
+def plan(program: hal.ProgramOp, inplace: Mapping[str, Sequence[int]]) -> None:
     """Plans one host program in place."""
     liveness = _Liveness(program)
     intervals = liveness.take_over(liveness.intervals(), inplace)
@@ -143,19 +142,18 @@ class _Liveness:
         return found
 
     def take_over(
-        self, intervals: list[Interval], inplace: Mapping[str, Attribute]
+        self, intervals: list[Interval], inplace: Mapping[str, Sequence[int]]
     ) -> list[Interval]:
         """Joins the buffers of kernels that may work in place."""
         of_buffer: dict[SSAValue, Interval] = {i.ops[0].result: i for i in intervals}
         for op in self.number:
             if not isinstance(op, hal.DispatchOp):
                 continue
-            places = inplace.get(op.callee.root_reference.data)
             target = of_buffer.get(whole_of(op.buffers[-1]))
-            if not isinstance(places, DenseArrayBase) or target is None:
+            if target is None:
                 continue
-            for place in places.get_values():
-                source = of_buffer.get(whole_of(op.buffers[int(place)]))
+            for place in inplace.get(op.callee.root_reference.data, ()):
+                source = of_buffer.get(whole_of(op.buffers[place]))
                 if source is not None and self._may_join(source, target, op):
                     source.ops += target.ops
                     source.last = target.last

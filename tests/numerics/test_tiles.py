@@ -248,3 +248,29 @@ def test_channels_shuffled_between_layouts(unit: str, places: int) -> None:
         (got["y"], got["u"]), ReferenceEvaluator(model).run(None, feed), strict=True
     ):
         np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("unit", VECTOR_UNITS)
+@pytest.mark.parametrize("sizes", [(24, 28, 28), (40, 7, 19), (17, 5, 23), (64, 16, 16)])
+def test_what_is_added_in_another_order_is_added_once(unit: str, sizes: tuple[int, ...]) -> None:
+    """The last tile of a transposition repeats elements: a sum may not take over an operand."""
+    channels, height, width = sizes
+    constants = {
+        "v": floats(channels, 3, 1, 1, seed=1),
+        "u": floats(8, channels, 1, 1, seed=2),
+        "flat": np.array([1, channels, height * width]),
+        "image": np.array([1, *sizes]),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"]),
+        helper.make_node("Reshape", ["a", "flat"], ["f"]),
+        helper.make_node("Softmax", ["f"], ["s"], axis=-1),
+        helper.make_node("Reshape", ["s", "image"], ["r"]),
+        helper.make_node("Add", ["a", "r"], ["b"]),
+        helper.make_node("Conv", ["b", "u"], ["y"]),
+    ]
+    x = floats(1, 3, height, width)
+    model = make_model(nodes, {"x": (np.float32, x.shape)}, constants)
+    (expected,) = ReferenceEvaluator(model).run(None, {"x": x})
+    got = compile_for(model, unit).run({"x": x})["y"]
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)

@@ -34,11 +34,13 @@ class KernelLowering:
     ``block`` is where operations go now. ``iterations`` are the variables of the loops made so far;
     those in ``computed``, and other block arguments, are none that `affine` operations accept.
     ``loaded`` are the vectors that were loaded since the last store, by block and place.
+    ``taken_over`` are the arguments whose buffer a result may have (`krnl.inplace`).
     """
 
     def __init__(self, kernel: func.FuncOp) -> None:
         self.kernel = kernel
         self.source = kernel.body.block
+        self.taken_over = {self.source.args[place] for place in krnl.inplace_arguments(kernel)}
         self.top = self.block = Block(arg_types=[a.type for a in self.source.args])
         self.values: dict[SSAValue, SSAValue] = dict(
             zip(self.source.args, self.top.args, strict=True)

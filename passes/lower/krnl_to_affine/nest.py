@@ -420,6 +420,7 @@ class NestEmission:
             return False
         accesses = list(self.op.body.walk())
         written = {op.memref for op in accesses if isinstance(op, krnl.StoreOp)}
+        written |= self.lowering.taken_over
         return not any(isinstance(op, krnl.LoadOp) and op.memref in written for op in accesses)
 
     def _emit_rows(

@@ -265,7 +265,11 @@ def _groups(dims: Sequence[Dim], values: Sequence[Sequence[Dim]]) -> list[list[i
 
 
 def reusable_inputs(dispatch: func.FuncOp) -> list[int]:
-    """Inputs whose buffer the only output may take over: elements are read where written."""
+    """Inputs whose buffer the only output may take over: elements are read where written.
+
+    Of what is transposed in vectors, some elements are written twice, so that nothing is taken over
+    there.
+    """
     body = dispatch.body.block
     nodes = [op for op in body.ops if isinstance(op, OnnxOp)]
     assert body.last_op is not None
@@ -273,11 +277,10 @@ def reusable_inputs(dispatch: func.FuncOp) -> list[int]:
     if len(outputs) != 1 or not nodes or any(key_of(op) not in POINTWISE for op in nodes):
         return []
     shape, storage = _placement(outputs[0])
-    return [
-        number
-        for number, value in enumerate(body.args)
-        if is_tensor(value.type) and _placement(value) == (shape, storage)
-    ]
+    placed = {n: _placement(v) for n, v in enumerate(body.args) if is_tensor(v.type)}
+    if any(dims == shape[0] and order != shape[1] for (dims, order), _ in placed.values()):
+        return []
+    return [number for number, placement in placed.items() if placement == (shape, storage)]
 
 
 def _placement(value: SSAValue) -> tuple:

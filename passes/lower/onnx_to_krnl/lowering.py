@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
-from dialects.krnl import integers
+from dialects.krnl import INPLACE, integers
 from dialects.onnx.constants import pool_of
 from passes.lower.onnx_to_krnl.collapse import collapsed_dims, reusable_inputs
 from passes.lower.onnx_to_krnl.kernel import Kernel
@@ -55,7 +55,7 @@ def emit_kernel(dispatch: func.FuncOp, cache_bytes: int) -> func.FuncOp:
     made = kernel.finish(dispatch.sym_name.data)
     reusable = reusable_inputs(dispatch)
     if reusable:
-        made.attributes["krnl.inplace"] = integers(tuple(reusable))
+        made.attributes[INPLACE] = integers(tuple(reusable))
     if remarks := dispatch.attributes.get("remarks"):
         made.attributes["remarks"] = remarks
     return made

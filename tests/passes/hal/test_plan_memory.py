@@ -13,7 +13,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, SSAValue
 
 from compiler.ir_text import new_context, parse_module
-from dialects import hal
+from dialects import hal, krnl
 from dialects.onnx.dims import parse_dim, substitute
 from passes.hal.plan_memory import ALIGNMENT, PlanMemory, byte_size
 
@@ -154,9 +154,7 @@ def run(module: ModuleOp, seed: int = 0, **sizes: int) -> int:
     """Runs a planned module's program; gives the arena's size."""
     program = next(op for op in module.ops if isinstance(op, hal.ProgramOp))
     inplace = {
-        op.sym_name.data: tuple(op.attributes["krnl.inplace"].get_values())  # type: ignore[attr-defined]
-        for op in module.ops
-        if isinstance(op, FuncOp) and "krnl.inplace" in op.attributes
+        op.sym_name.data: krnl.inplace_arguments(op) for op in module.ops if isinstance(op, FuncOp)
     }
     assert program.arena_bytes is not None
     machine = Machine(sizes, inplace, random.Random(seed))

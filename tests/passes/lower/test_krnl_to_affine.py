@@ -525,6 +525,13 @@ def test_the_last_tile_repeats_rows_to_be_as_high_as_all(parallel: str) -> None:
     assert "(d0 mod 8) + ((d0 floordiv 8) * 6)" in text, "0, 4 and then 6 instead of 8"
 
 
+def test_no_tile_repeats_rows_of_a_result_that_may_have_an_operands_buffer() -> None:
+    text = matmul(ROWS_FIRST, 10, 3, 32)
+    taking_over = text.replace(") {", ") attributes {krnl.inplace = array<i64: 2>} {", 1)
+    assert taking_over != text
+    assert "floordiv 8" in lowered(text) and "floordiv 8" not in lowered(taking_over)
+
+
 def test_loops_over_computed_bounds_use_no_affine_operations() -> None:
     text = lowered(RAGGED.format(schedule=""))
     inside = text[text.index("scf.for") :]
