@@ -33,7 +33,7 @@ from dialects.onnx.dims import Dim, product, symbol, symbols_of
 from dialects.onnx.locations import place_of
 from dialects.onnx.ops import Custom, OnnxOp, Symbols
 from dialects.onnx.shape.helpers import normalize_axis
-from dialects.onnx.types import dims_of, is_tensor, tensor_type
+from dialects.onnx.types import dims_of, element_type_of, is_tensor, tensor_type
 from passes.lower.onnx_to_krnl.result_sizes import SIZES_DOMAIN, has_sizes_rule
 from passes.onnx.editing import replace_value, update_function_type
 from runtime.errors import UnsupportedError
@@ -179,7 +179,7 @@ def _split_suppression(op: OnnxOp) -> set[str]:
         )
     numbers, pairs = IntegerType(64), sizes[:2]
     kinds = [(numbers, (1,)), (numbers, sizes), (numbers, pairs), (numbers, pairs)]
-    kinds.append((IntegerType(1), sizes))
+    kinds.append((element_type_of(scores.type), (5, sizes[2])))
     boxes = _custom(
         op,
         "SuppressBoxes",

@@ -174,6 +174,15 @@ def test_concatenation_of_empty_and_symbolic_parts() -> None:
     check(make_model([node], kinds), *feeds)
 
 
+def test_concatenation_of_many_parts_whose_sizes_only_a_run_knows() -> None:
+    """LLVM took a minute for the sums of 90 sizes before they were kept from it."""
+    names = [f"x{number}" for number in range(30)]
+    node = helper.make_node("Concat", names, ["y"], axis=0)
+    feeds = [{n: sample((i * step % 5,), seed=i) for i, n in enumerate(names)} for step in (1, 2)]
+    kinds = {name: (F32, [f"n{name}"]) for name in names}
+    check(make_model([node], kinds), *feeds)
+
+
 # Gather and Scatter -------------------------------------------------------------------------------
 
 

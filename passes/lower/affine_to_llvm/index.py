@@ -43,6 +43,9 @@ Range = tuple[int, int]
 """Smallest and largest value that an i64 may take, both included."""
 
 INT64 = (-(1 << 63), (1 << 63) - 1)
+FEW_TERMS = 8
+"""Sums of more terms are kept from LLVM, which would try to take them apart in all ways."""
+
 SIZE: Range = (0, 1 << 47)
 """No buffer of an address space of 48 bits has more elements."""
 
@@ -329,16 +332,17 @@ class IndexBuilder(Builder):
 
         Where it is ``is_inside``, the element is one of the base's buffer.
 
-        Inside of nested loops LLVM is not to see how the base depends on the outer ones. Reducing
-        the strength of addresses, it would try to combine the variables of all loops around each
-        access, which takes most of its time and gains nothing.
+        Inside of nested loops LLVM is not to see how the base depends on the outer ones, nor how
+        it is the sum of many sizes. Reducing the strength of addresses, it would try to combine
+        these with each other, which takes most of its time and gains nothing.
         """
         outer, inner = offset.parted(self.is_invariant)
         lowest = offset.const, self.range_of_linear(outer)[0], self.range_of_linear(inner)[0]
         # Only where nothing goes backwards, all addresses on the way are inside of the buffer.
         inbounds = is_inside and min(lowest) >= 0
         flags = llvm.INBOUNDS if inbounds else llvm.NO_WRAP_FLAGS
-        ptr = self._base(base, outer, kind, flags, self.is_nested)
+        is_hidden = self.is_nested or len(outer.terms) > FEW_TERMS
+        ptr = self._base(base, outer, kind, flags, is_hidden)
         ptr = self._base(ptr, inner, kind, flags, False)
         return self.address(ptr, offset.const, kind, flags)
 

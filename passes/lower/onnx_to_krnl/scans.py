@@ -22,7 +22,9 @@ from passes.onnx.bind_parameters import parameter
 i64 = IntegerType(64)
 
 
-def in_order(k: Kernel, extents: Sequence[Bound], body: Callable[[list[Affine]], None]) -> None:
+def in_order(
+    k: Kernel, extents: Sequence[Bound | tuple[Bound, Bound]], body: Callable[[list[Affine]], None]
+) -> None:
     """Loops whose iterations run one after the other: they carry a number that says so."""
 
     def step(ivs: list[Affine], carried: list[Scalar]) -> list[Scalar]:

@@ -3,15 +3,18 @@
 `onnx-result-sizes` writes a NonMaxSuppression as these, because the number of selected boxes has to
 be known in between. With B batches, C classes and N boxes:
 
-    %n, %order, %first, %counts, %state = terrace.sizes.SuppressBoxes(%boxes, %scores, ...)
+    %n, %order, %first, %counts, %chosen = terrace.sizes.SuppressBoxes(%boxes, %scores, ...)
     onnx.Symbols(%n) ["selected"]
-    %y = terrace.sizes.ListBoxes(%order, %first, %counts, %state)
+    %y = terrace.sizes.ListBoxes(%order, %first, %counts, %chosen)
 
 ``order`` [B, C, N] has the selected boxes of each class in the order of their choice, ``first``
 [B, C] the row of the result at which a class starts, ``counts`` [B, C] how many rows it has.
-``state`` [B, C, N] says which boxes are dropped; it is an operand because only results that have
-users have memory. The best box is chosen, of equal ones the first, and all that overlap it are
-dropped, until none is left.
+``chosen`` [5, N] has the corners and areas of a class's selected boxes; it is an operand because
+only results that have users have memory.
+
+The boxes of a class are sorted by their scores, of equal ones the first first. Each is compared
+with those that are selected already, as vectors, and selected if it overlaps none of them: as many
+comparisons as boxes times selected ones, at most.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ from dialects.onnx.ops import OnnxOp
 from dialects.onnx.types import is_none
 from passes.lower.index import Affine, affine
 from passes.lower.onnx_to_krnl import index_ops
+from passes.lower.onnx_to_krnl.heap import Heap
 from passes.lower.onnx_to_krnl.kernel import Kernel
 from passes.lower.onnx_to_krnl.registry import root
 from passes.lower.onnx_to_krnl.result_sizes import SIZES_DOMAIN
-from passes.lower.onnx_to_krnl.scalars import Scalar, i1
+from passes.lower.onnx_to_krnl.scalars import REDUCTION, Scalar
 from passes.lower.onnx_to_krnl.scans import in_order
 
 i64 = IntegerType(64)
@@ -60,7 +64,7 @@ class _Class:
     def __post_init__(self) -> None:
         k = self.k
         self.boxes, self.scores = self.op.operands[:2]
-        self.order, self.dropped = self.op.results[1], self.op.results[4]
+        self.order, self.chosen = self.op.results[1], self.op.results[4]
         self.element = k.element(self.scores)
         self.length = k.size(k.dims(self.scores)[2])
 
@@ -74,72 +78,57 @@ class _Class:
     def select(self) -> Scalar:
         """Chooses boxes until none is left or enough are chosen; gives their number."""
         k = self.k
-        self.start()
-        most = self.operand(2)
-        limit = affine(0) if most is None else index_ops.from_scalar(k, most)
-        limit = index_ops.minimum(k, index_ops.maximum(k, limit, 0), self.length)
-        threshold = self.operand(3)
+        heap = Heap(k, self.order, lambda place: [*self.at, place], self.rank, has_indices=True)
+        heap.select(self.length, self.length)
+        most, least, threshold = self.operand(2), self.operand(4), self.operand(3)
+        limit = k.s.const(0, i64) if most is None else most
         overlap = k.s.const(0, self.element) if threshold is None else threshold
 
-        def step(_: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            number, goes_on = carried
-            rest = index_ops.select(k, goes_on, self.length, affine(0))
-            best = self.best(rest)
-            found = k.s.compare("ge", best, k.s.const(0, i64))
-            chosen = index_ops.maximum(k, index_ops.from_scalar(k, best), 0)
-            k.run_if(found, lambda: self.choose(chosen, number))
-            dropping = index_ops.select(k, found, self.length, affine(0))
-            self.drop(chosen, dropping, overlap)
-            return [k.s.add(number, k.s.cast(found, i64)), found]
-
-        initial = [k.s.const(0, i64), k.s.const(True, i1)]
-        return k.reduce([limit], initial, step)[0]
-
-    def start(self) -> None:
-        """Drops the boxes that score too little; NaN does."""
-        k, least = self.k, self.operand(4)
-
-        def mark(ivs: list[Affine]) -> None:
-            score = k.read(self.scores, [*self.at, ivs[0]])
+        def step(ivs: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            number = carried[0]
+            box = index_ops.from_scalar(k, heap.held(ivs[0]))
+            score = self.score(box)
             good = k.s.equal(score, score) if least is None else k.s.compare("gt", score, least)
-            k.give(self.dropped, [*self.at, ivs[0]], k.s.invert(good))
+            good = k.s.bit_and(good, k.s.compare("lt", number, limit))
+            chosen = index_ops.select(k, good, k.index_of(k.s.to_index(number), 0), affine(0))
+            far = k.s.compare("gt", self.largest_overlap(box, chosen), overlap)
+            stays = k.s.bit_and(good, k.s.invert(far))
+            k.run_if(stays, lambda: self.choose(box, number))
+            return [k.s.add(number, k.s.cast(stays, i64))]
 
-        in_order(k, [self.length], mark)
+        return k.reduce([self.length], [k.s.const(0, i64)], step)[0]
 
-    def best(self, length: Affine) -> Scalar:
-        """The box with the highest score that is left, -1 without one."""
-        k = self.k
+    def score(self, box: Affine) -> Scalar:
+        """How good a box is."""
+        return self.k.read(self.scores, [*self.at, box])
 
-        def better(ivs: list[Affine], carried: list[Scalar]) -> list[Scalar]:
-            place, highest = carried
-            score = k.read(self.scores, [*self.at, ivs[0]])
-            left = k.s.invert(k.read_output(self.dropped, [*self.at, ivs[0]]))
-            none = k.s.compare("lt", place, k.s.const(0, i64))
-            wins = k.s.bit_and(left, k.s.bit_or(none, k.s.compare("gt", score, highest)))
-            here = k.s.from_index(k.index_value(ivs[0]), i64)
-            return [k.s.select(wins, here, place), k.s.select(wins, score, highest)]
-
-        start = [k.s.const(-1, i64), k.s.lowest(self.element)]
-        return k.reduce([length], start, better)[0]
+    def rank(self, box: Affine) -> Scalar:
+        """What the boxes are sorted by: NaN, which has no place in an order, comes last."""
+        k, score = self.k, self.score(box)
+        return k.s.select(k.s.equal(score, score), score, k.s.lowest(self.element))
 
     def choose(self, box: Affine, number: Scalar) -> None:
-        """Lists a box and drops it."""
+        """Lists a box, and its corners and area for the comparison with others."""
         k = self.k
         place = index_ops.from_scalar(k, number)
         k.give(self.order, [*self.at, place], k.s.from_index(k.index_value(box), i64))
-        k.give(self.dropped, [*self.at, box], k.s.const(True, i1))
+        for row, entry in enumerate(self.shape(box)):
+            k.give(self.chosen, [affine(row), place], entry)
 
-    def drop(self, chosen: Affine, length: Affine, threshold: Scalar) -> None:
-        """Drops the boxes that overlap the chosen one by more than the threshold."""
-        k = self.k
-        own = self.corners(chosen)
+    def largest_overlap(self, box: Affine, count: Affine) -> Scalar:
+        """The largest overlap of a box with the first ``count`` chosen ones."""
+        k, own = self.k, self.shape(box)
 
-        def compare(ivs: list[Affine]) -> None:
-            far = k.s.compare("gt", self.overlap(own, self.corners(ivs[0])), threshold)
-            place = [*self.at, ivs[0]]
-            k.run_if(far, lambda: k.give(self.dropped, place, k.s.const(True, i1)))
+        def compare(ivs: list[Affine], carried: list[Scalar]) -> list[Scalar]:
+            other = tuple(k.read_output(self.chosen, [affine(row), ivs[0]]) for row in range(5))
+            return [k.s.max(carried[0], self.overlap(own, other), REDUCTION)]
 
-        in_order(k, [length], compare)
+        return k.reduce([count], [k.s.lowest(self.element)], compare)[0]
+
+    def shape(self, box: Affine) -> tuple[Scalar, ...]:
+        """(low, high) of the first axis, then of the second, and the area."""
+        s, corners = self.k.s, self.corners(box)
+        return *corners, s.mul(s.sub(corners[1], corners[0]), s.sub(corners[3], corners[2]))
 
     def corners(self, box: Affine) -> tuple[Scalar, ...]:
         """(low, high) of the first axis, then of the second."""
@@ -159,9 +148,8 @@ class _Class:
             s.max(s.sub(s.min(x[i + 1], y[i + 1]), s.max(x[i], y[i])), zero) for i in (0, 2)
         )
         common = s.mul(first, second)
-        areas = [s.mul(s.sub(b[1], b[0]), s.sub(b[3], b[2])) for b in (x, y)]
-        covered = s.sub(s.add(areas[0], areas[1]), common)
-        has_area = s.bit_and(*(s.compare("gt", area, zero) for area in areas))
+        covered = s.sub(s.add(x[4], y[4]), common)
+        has_area = s.bit_and(*(s.compare("gt", area, zero) for area in (x[4], y[4])))
         ratio = s.div(common, covered)
         return s.select(s.bit_and(has_area, s.compare("gt", covered, zero)), ratio, zero)
 

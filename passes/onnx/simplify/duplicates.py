@@ -33,7 +33,7 @@ class Seen:
             return None
         found = self.known.get(key)
         if found is not None and found.parent is None:
-            del self.known.maps[0][key]
+            # It was erased since, perhaps in a block around this one.
             found = None
         if found is None and isinstance(op, Const | NoValue):
             self.known[key] = op

@@ -584,3 +584,23 @@ def test_taps_in_padding(pads: list[int], weight: float, kept: tuple[int, ...]) 
     )
     (conv,) = (op for op in main_of(module).body.block.ops if getattr(op, "OP_TYPE", "") == "Conv")
     assert conv.operands[1].type.get_shape() == kept
+
+
+def test_a_constant_that_a_branch_has_after_the_function_has_lost_it() -> None:
+    """What vanished outside of a block is no duplicate inside of it."""
+    _, module = after(
+        """g (float[2] x, bool c) => (float[2] y) {
+            a = Mul(x, one)
+            y = If(c) <
+                then_branch = t () => (float[2] u) {
+                    k = Constant<value_float = 1.0>()
+                    u = Div(k, a)
+                },
+                else_branch = e () => (float[2] v) { v = Neg(a) }
+            >
+        }""",
+        InferShapes(),
+        Simplify(),
+        constants={"one": np.array(1, np.float32)},
+    )
+    assert operators(module) == ["If", "Neg", "Reciprocal"]

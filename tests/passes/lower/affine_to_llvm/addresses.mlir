@@ -34,3 +34,18 @@ func.func @before(%a: memref<64xf32>, %b: memref<64xf32>) {
 // CHECK-NOT:     strip
 // CHECK:         %[[AT:[0-9]+]] = llvm.getelementptr %{{[0-9]+}}[
 // CHECK-NEXT:    llvm.getelementptr %[[AT]][-1]
+
+// A sum of many sizes is hidden as well: LLVM would try to take it apart in all ways.
+
+func.func @behind(%a: memref<?xf32>, %b: memref<?xf32>, %0: index, %1: index, %2: index, %3: index,
+                  %4: index, %5: index, %6: index, %7: index, %8: index) {
+  affine.for %i = 0 to 64 {
+    %x = affine.load %a[%i] : memref<?xf32>
+    affine.store %x, %b[%i + %0 + %1 + %2 + %3 + %4 + %5 + %6 + %7 + %8] : memref<?xf32>
+  }
+  return
+}
+
+// CHECK-LABEL: llvm.func @behind
+// CHECK-COUNT-8: llvm.add
+// CHECK:         llvm.intr.strip.invariant.group
