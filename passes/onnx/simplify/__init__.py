@@ -12,9 +12,9 @@ operands are one; equal constants are one; nothing is unused. Types of values th
 before.
 
 One walk forward: each operation is matched against the rules of its operator, what a rule makes is
-visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `recompose`,
-`pieces`, `sequences`, `spectral`, `einsum`, `quantized`, `contrib`, `contrib_quantized`, `ml` and
-`control`.
+visited next. The rules stand in `identities`, `views`, `algebra`, `weights`, `branches`,
+`recompose`, `pieces`, `sequences`, `spectral`, `einsum`, `quantized`, `contrib`,
+`contrib_quantized`, `ml` and `control`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from dialects.onnx.types import is_tensor
 from passes.onnx.editing import erase_dead, is_dead, replace_value, update_function_type
 from passes.onnx.simplify import (
     algebra,
+    branches,
     contrib,
     contrib_quantized,
     control,
@@ -57,6 +58,7 @@ __all__ = [
     "RULES",
     "Simplify",
     "algebra",
+    "branches",
     "contrib",
     "contrib_quantized",
     "control",
