@@ -21,17 +21,12 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-from xdsl.ir.affine import (
-    AffineBinaryOpExpr,
-    AffineBinaryOpKind,
-    AffineConstantExpr,
-    AffineDimExpr,
-    AffineMap,
-)
+from xdsl.ir.affine import AffineConstantExpr, AffineMap
 
 from dialects import affine, krnl
 from passes.lower.index import Affine, Var, to_map
 from passes.lower.index import affine as as_affine
+from passes.lower.krnl_to_affine.repeats import Repeats
 from passes.lower.krnl_to_affine.schedule import Leaf, invalid
 from passes.lower.krnl_to_affine.tile_values import (
     TileDim,
@@ -112,6 +107,7 @@ class NestEmission:
         self.leaves = leaves
         self.tile = tile
         self.carried_dims = tile.dims_inside(op) if op.inits else ()
+        self.repeats = Repeats(op, tile.lowering.taken_over)
 
     def run(self, state: NestState) -> None:
         """Emits all of it."""
@@ -149,7 +145,7 @@ class NestEmission:
             return []
         total, step = state.count[leaf], leaf.step
 
-        if isinstance(total, Affine) and self._may_repeat(leaf):
+        if isinstance(total, Affine) and self.repeats.may_repeat(leaf):
             self._emit_rows(leaf, step, state, lambda s: self.emit(depth + 1, s, []))
             return []
 
@@ -168,7 +164,7 @@ class NestEmission:
                 return self.emit(depth + 1, state.moved(leaf, 0), carried)
             return inside([0], total, 1, False)
         full = (total // step) * step
-        if self._is_evened(leaf, total):
+        if self.repeats.is_evened(leaf, total):
             self._emit_evened(depth, state)
             return []
         if full != 0:
@@ -320,7 +316,7 @@ class NestEmission:
             return
         (leaf, variable), *rest = items
         offset, total, step = as_affine(variable), state.count[leaf], leaf.step
-        if self._is_evened(leaf, total):
+        if self.repeats.is_evened(leaf, total):
             start = self._evened(leaf, offset, total)
             self._split_partial(depth, rest, state.moved(leaf, start, step))
             return
@@ -330,7 +326,7 @@ class NestEmission:
             return
 
         last = as_affine(total) - step
-        if isinstance(total, Affine) and self._may_repeat(leaf):
+        if isinstance(total, Affine) and self.repeats.may_repeat(leaf):
 
             def emit(state: NestState) -> None:
                 self._split_partial(depth, rest, state)
@@ -375,15 +371,6 @@ class NestEmission:
 
     # Partial tiles --------------------------------------------------------------------------
 
-    def _is_evened(self, leaf: Leaf, total: int | Affine) -> bool:
-        """Whether the last tile of a known number of rows (or of lanes) repeats some, to be full.
-
-        That is a few rows of work for a second copy of the tile's code.
-        """
-        if not isinstance(total, int) or total <= leaf.step or total % leaf.step == 0:
-            return False
-        return self._may_repeat(leaf) or self._is_strided(leaf)
-
     def _evened(self, leaf: Leaf, offset: Affine, total: int | Affine) -> Affine:
         """Where a tile starts: at ``offset``, but for the last one, which ends with the rows.
 
@@ -399,29 +386,6 @@ class NestEmission:
     def _rest(self, leaf: Leaf, offset: Affine | int, total: int, state: NestState) -> NestState:
         """The last iterations, fewer than a step."""
         return state.moved(leaf, offset, total % leaf.step)
-
-    def _is_strided(self, leaf: Leaf) -> bool:
-        """Whether steps are vectors that are loaded in strides, which no mask can do."""
-        if not self._may_repeat(leaf, "vector"):
-            return False
-        variable = self.op.induction_variables[list(self.op.loops).index(leaf.root)]
-        return any(
-            isinstance(part, AffineBinaryOpExpr)
-            and part.kind is AffineBinaryOpKind.Mul
-            and part.lhs == AffineDimExpr(list(op.indices).index(variable))
-            for op in self.op.body.walk()
-            if isinstance(op, krnl.LoadOp) and variable in op.indices
-            for part in op.map.data.results[-1].dfs()
-        )
-
-    def _may_repeat(self, leaf: Leaf, mode: str = "unroll") -> bool:
-        """Whether rows of a tile may be computed twice: nothing that is read is written here."""
-        if self.op.inits or leaf.inner is None or leaf.inner.mode != mode:
-            return False
-        accesses = list(self.op.body.walk())
-        written = {op.memref for op in accesses if isinstance(op, krnl.StoreOp)}
-        written |= self.lowering.taken_over
-        return not any(isinstance(op, krnl.LoadOp) and op.memref in written for op in accesses)
 
     def _emit_rows(
         self, leaf: Leaf, rows: int, state: NestState, emit: Callable[[NestState], object]
