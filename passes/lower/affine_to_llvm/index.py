@@ -43,11 +43,11 @@ Range = tuple[int, int]
 """Smallest and largest value that an i64 may take, both included."""
 
 INT64 = (-(1 << 63), (1 << 63) - 1)
-FEW_TERMS = 8
-"""Sums of more terms are kept from LLVM, which would try to take them apart in all ways."""
-
 SIZE: Range = (0, 1 << 47)
 """No buffer of an address space of 48 bits has more elements."""
+
+FEW_TERMS = 8
+"""Sums of more terms are kept from LLVM, which would try to take them apart in all ways."""
 
 
 class Linear:

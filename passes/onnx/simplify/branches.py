@@ -17,10 +17,13 @@ from xdsl.ir import SSAValue
 
 from dialects.onnx.ops import OnnxOp
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, rewrite
-from passes.onnx.simplify.weights import Linear, linear_before
+from passes.onnx.simplify.weights import Linear, channel_vector, linear_before
 
 Window = tuple[Sequence[int], Sequence[int], Sequence[int]]
 """Strides, dilations and padding in front, axis by axis."""
+
+Weights = tuple[np.ndarray, np.ndarray | None]
+"""Weights in double precision, and a bias."""
 
 
 @rewrite("Add")
@@ -35,16 +38,13 @@ def parallel_convolutions(r: Rewriter, op: OnnxOp) -> Replacement:
         if wide is None or window is None:
             continue
         narrow = linear_before(r, other)
-        added = _scaling(r, other, wide) if narrow is None else _embedded(narrow, wide, window)
-        if narrow is None and added is not None:
-            added = _at_the_place(added, wide, window)
+        if narrow is None:
+            added = _scaled(r, other, wide, window)
+        else:
+            added = _embedded(narrow, wide, window)
         if added is not None:
             return _sum(r, wide, *added)
     return None
-
-
-Weights = tuple[np.ndarray, np.ndarray | None]
-"""Weights in double precision, and a bias."""
 
 
 def _window(linear: Linear) -> Window | None:
@@ -80,33 +80,23 @@ def _embedded(narrow: Linear, wide: Linear, window: Window) -> Weights | None:
     return weights, narrow.bias
 
 
-def _scaling(r: Rewriter, value: SSAValue, wide: Linear) -> Weights | None:
-    """The factors and what is added of x * s + t, for the data of a convolution."""
+def _scaled(r: Rewriter, value: SSAValue, wide: Linear, window: Window) -> Weights | None:
+    """x * s + t of a convolution's data: factors of channels at the tap that reads the place."""
     total = r.single(value, "Add")
     product = None if total is None else r.single(total.operands[0], "Mul")
     if total is None or product is None or product.operands[0] is not wide.op.operands[0]:
         return None
-    dims, rank = r.dims(value), wide.weights.ndim
-    if dims is None or product.operands[0].type != value.type:
-        return None
-    vectors: list[np.ndarray] = []
-    for array in (r.constant(product.operands[1]), r.constant(total.operands[1])):
-        if array is None or array.shape != (wide.channels, *[1] * (rank - 2)):
-            return None
-        vectors.append(array.reshape(-1))
-    return vectors[0], vectors[1]
-
-
-def _at_the_place(scaling: Weights, wide: Linear, window: Window) -> Weights | None:
-    """Factors of channels as weights of the tap that reads the place itself."""
+    constants = product.operands[1], total.operands[1]
+    factors, shift = (channel_vector(r, each, wide, value) for each in constants)
     strides, dilations, begins = window
     inside = wide.weights.shape[1]
     taps = [begin // dilation for begin, dilation in zip(begins, dilations, strict=True)]
     aligned = all(b == t * d for b, t, d in zip(begins, taps, dilations, strict=True))
     fits = all(tap < size for tap, size in zip(taps, wide.weights.shape[2:], strict=True))
+    if factors is None or shift is None or product.operands[0].type != value.type:
+        return None
     if max(strides) != 1 or not aligned or not fits or _groups(wide) * inside != wide.channels:
         return None
-    factors, shift = scaling
     outputs = np.arange(wide.channels)
     weights = np.zeros(wide.weights.shape)
     weights[(outputs, outputs % inside, *taps)] = factors

@@ -9,14 +9,12 @@ ONNX Runtime. So one integer product serves all operators, and the rest is point
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
-
 import numpy as np
 from onnx import TensorProto
 from xdsl.ir import SSAValue
 
-from dialects.onnx.dims import Dim, numbers_of
+from dialects.onnx.dims import product as product_of
+from dialects.onnx.dims import sign
 from dialects.onnx.ops import OnnxOp
 from passes.onnx.simplify.rewriter import Replacement, Rewriter, present, rewrite
 
@@ -230,7 +228,9 @@ def gather_of_dequantized(r: Rewriter, op: OnnxOp) -> Replacement:
         return None
     (x, scale), zero, index = inner.operands[:2], present(inner, 2), op.operands[1]
     dims, places, taken = r.dims(x), r.dims(index), r.dims(op.results[0])
-    if dims is None or places is None or taken is None or _is_larger(taken, dims):
+    if dims is None or places is None or taken is None:
+        return None
+    if sign(product_of(taken) - product_of(dims)) == 1:
         return None
     axis = (op.get("axis") or 0) % len(dims)
     picked = r.like(op, [x, index])
@@ -255,10 +255,3 @@ def gather_of_dequantized(r: Rewriter, op: OnnxOp) -> Replacement:
     if zeros is not None:
         numbers = r.make("Sub", numbers, float32(r, zeros))
     return r.make("Mul", numbers, scales)
-
-
-def _is_larger(dims: Sequence[Dim], others: Sequence[Dim]) -> bool:
-    """Whether a shape is certain to have more elements than another."""
-    if not all(isinstance(size, int) for size in (*dims, *others)):
-        return False
-    return prod(numbers_of(dims)) > prod(numbers_of(others))
